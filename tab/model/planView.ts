@@ -5,10 +5,10 @@ import {
   planHeading,
   proofWords,
   revisionsOf,
-  revisionText,
   riskWords,
   subjectName,
 } from '../../tasks/common/core/rollbackPlan/document/markdown';
+import { revisionText } from '../../tasks/common/core/report/revisionText';
 import { planSummary } from '../../tasks/common/core/rollbackPlan/document/summary';
 import type { PlanFinding } from '../../tasks/common/core/rollbackPlan/model/findings';
 import {

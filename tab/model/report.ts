@@ -128,6 +128,8 @@ const health: Reader<HealthReport> = shape<HealthReport>({
   reasonGroup: text,
   revision: countOrNull,
   rollbackRevision: countOrNull,
+  revisionText: text,
+  rollbackRevisionText: text,
   canRollBack: flag,
   markedVerified: flag,
   ring: text,

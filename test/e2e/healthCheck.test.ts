@@ -328,7 +328,7 @@ describe('RolloutHealthCheck', () => {
     const end = await check(s, { workloads: 'deployment/api', timeout: '4s' }, token);
     assertHealth(end, 'unhealthy', 'TimedOut');
     assert.match(end.log, /Grant the verb "list" on resource "pods" of the core API group, with a Role in namespace/);
-    assert.match(end.outputs['summary'] ?? '', /0 of 1 replicas/);
+    assert.match(end.outputs['summary'] ?? '', /0 of 1 replica /);
     assertReport(end.report);
   });
 

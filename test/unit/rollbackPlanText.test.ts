@@ -301,6 +301,12 @@ describe('the summary of a plan', () => {
     }
   });
 
+  it('the first screen names the changed keys of Secrets, and never a value', () => {
+    const [screen = ''] = planMarkdown(night()).split('<details>');
+    assert.match(screen, /^\| Secrets \| Secret\/login: password changed, token removed \|$/m);
+    assert.doesNotMatch(screen, /hunter2|aHVudGVyMg/);
+  });
+
   it('gives the number of warnings that did not fit', () => {
     const many = Array.from({ length: 60 }, (_, index) => object('Thing', `thing-${index}`, {}, 'example.com/v1'));
     const lines = planSummary(deleting(many)).split('\n');

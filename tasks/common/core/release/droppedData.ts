@@ -1,3 +1,4 @@
+import { counted } from '../text/counted';
 import { apiGroup, manifestKey, manifestObjects } from '../kubernetes/manifest';
 import { isCustomResource } from '../kubernetes/groups';
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
@@ -98,7 +99,7 @@ export function reasonToKeep(facts: DataFacts): string | undefined {
   if (facts.instances === 0) return undefined;
   return facts.instances === undefined
     ? 'the objects of its kind could not be counted, and they would be deleted with it'
-    : `there are ${facts.instances} objects of its kind, which would be deleted with it`;
+    : `there ${facts.instances === 1 ? 'is' : 'are'} ${counted(facts.instances, 'object', 'objects')} of its kind, which would be deleted with it`;
 }
 
 function whyData({ ref, wasGood, hasClaims }: DataFacts): string {

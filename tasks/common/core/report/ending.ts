@@ -1,7 +1,7 @@
 import { adviceFor } from './advice';
 import { asTaskError, isFailureReason, TaskError, type FailureReason } from '../failure';
 import { objectName } from '../kubernetes/manifest';
-import { sentence } from '../text/sentence';
+import { sentence, sentences } from '../text/sentence';
 import type { Outcome, ReportedObject, ReportedReservation } from './report';
 import type { CauseCode, ReasonGroup } from '../rollout/causes';
 import type { Reservation } from '../rollout/reservations';
@@ -38,7 +38,7 @@ export function endingFor(outcome: Outcome, reason: FailureReason, message: stri
     outcome,
     reason,
     reasonGroup: groups[reason] ?? 'other',
-    message: sentence(message),
+    message: sentences(message),
     advice: adviceFor(reason, message),
     failedWorkload,
     timedOut: reason === 'TimedOut',
@@ -55,7 +55,7 @@ export function endingOfRollout(verdict: RolloutVerdict): Ending {
     return { ...endingFor('failed', unknownBecause(decisive), message, blamed(decisive)), timedOut: true };
   }
   const ending = endingOfCause(cause, blamed(decisive), verdict.timedOut);
-  return { ...ending, message: [ending.message, ...hidden(cause.code, verdict)].join(' ') };
+  return { ...ending, message: sentences(ending.message, ...hidden(cause.code, verdict)) };
 }
 
 export function endingOfCause(cause: Cause, failedWorkload: string, timedOut: boolean): Ending {
@@ -65,7 +65,7 @@ export function endingOfCause(cause: Cause, failedWorkload: string, timedOut: bo
     outcome: 'failed',
     reason: cause.code,
     reasonGroup: cause.group,
-    message: [sentence(cause.message), ...(isOver ? ['The timeout has passed.'] : [])].join(' '),
+    message: sentences(cause.message, isOver ? 'The timeout has passed.' : ''),
     advice: cause.nextStep,
     failedWorkload,
     timedOut,
@@ -98,7 +98,9 @@ export function errorThen(first: unknown, later: unknown): TaskError {
 }
 
 function then(first: string, later: unknown): string {
-  return `${sentence(first)} After that: ${sentence(asTaskError(later).message)}`;
+  const told = sentences(first);
+  const next = sentences(told, asTaskError(later).message).slice(told.length).trim();
+  return next === '' ? told : `${told} After that: ${next}`;
 }
 
 function blamed(decisive: WorkloadVerdict | undefined): string {
@@ -106,7 +108,7 @@ function blamed(decisive: WorkloadVerdict | undefined): string {
 }
 
 export function reportedObjects(verdict: RolloutVerdict): ReportedObject[] {
-  return verdict.workloads.map(({ ref, health, status, cause, suspects, brokenBefore, isPreexisting }) => ({
+  return verdict.workloads.map(({ ref, health, status, counts, cause, suspects, brokenBefore, isPreexisting }) => ({
     kind: ref.kind,
     apiVersion: ref.apiVersion,
     name: ref.name,
@@ -114,7 +116,7 @@ export function reportedObjects(verdict: RolloutVerdict): ReportedObject[] {
     health,
     status: status.status,
     reason: cause?.code ?? suspects[0]?.code ?? status.reason,
-    message: cause?.message ?? suspects[0]?.message ?? status.message,
+    message: health === 'healthy' ? status.message : toldWith(cause ?? suspects[0], status.message, counts),
     since: health === 'healthy' ? '' : sinceOf(cause ?? suspects[0]),
     brokenBefore: brokenBefore === undefined ? '' : brokenBefore.message,
     isPreexisting,
@@ -123,6 +125,12 @@ export function reportedObjects(verdict: RolloutVerdict): ReportedObject[] {
 
 export function reportedReservations(reservations: readonly Reservation[]): ReportedReservation[] {
   return reservations.map(({ ref: { kind, name }, reason, message }) => ({ kind, name, reason, message }));
+}
+
+/** The counts stand beside the cause, because they say how much of the object still serves. */
+function toldWith(cause: Cause | undefined, status: string, counts: string | undefined): string {
+  if (cause === undefined) return status;
+  return counts === undefined ? cause.message : sentences(cause.message, counts);
 }
 
 /** A timeout has no start time, so none is reported. */

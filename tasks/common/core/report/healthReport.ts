@@ -4,7 +4,8 @@ import type { Ending } from './ending';
 import { servicePodsWords, type ServicePods } from '../release/servicePods';
 import { adviceFor } from './advice';
 import type { FailureReason } from '../failure';
-import { clipped, neutralise, splitLines } from '../text/foreignText';
+import { withoutRepeats } from '../text/sentence';
+import { clipped, clippedFront, neutralise, splitLines } from '../text/foreignText';
 import { cell, codeBlock, markdownPage } from '../text/markdown';
 import {
   blaming,
@@ -39,6 +40,9 @@ export interface HealthReport {
   revision: number | null;
   /** The target of a rollback, or null. */
   rollbackRevision: number | null;
+  /** The two revisions with chart, time and author. */
+  revisionText?: string;
+  rollbackRevisionText?: string;
   canRollBack: boolean;
   /** The ring of a fleet, whose clusters are the objects. */
   ring?: string;
@@ -79,7 +83,7 @@ export function healthSummary(report: HealthReport): string {
     return `${subject}: healthy${blind.length === 0 ? '' : `, but ${someOf(blind)} in place, not judged`}.`;
   }
   const text = `${subject}: ${report.health}. ${blaming(report)} (${report.reason})`;
-  return neutralise(text.replace(/[\s\u0085]+/g, ' '));
+  return neutralise(withoutRepeats(text.replace(/[\s\u0085]+/g, ' ')));
 }
 
 export function healthOutputs(report: HealthReport): Record<string, string> {
@@ -116,7 +120,7 @@ export function healthResult(report: HealthReport, onUnhealthy: 'fail' | 'succee
 /** The maximum length of the instructions of ManualValidation@1. Unit: characters, as below. */
 const gateLimit = 4000;
 const gateEvidenceLines = 12;
-/** A line of structured logging may be very long. */
+/** A line of structured logging may be very long. What the cluster says in a long line ends with the cause. */
 const gateLineLimit = 200;
 /** A sentence fits even if escaping makes it three times as long. */
 const gateSentenceLimit = 1000;
@@ -147,9 +151,10 @@ function sentenceCell(text: string): string {
   return cell(clipped(text, gateSentenceLimit));
 }
 
-function gateEvidence({ object, title, lines }: ReportedEvidence): string {
+function gateEvidence({ object, kind, title, lines }: ReportedEvidence): string {
+  const cut = kind === 'log' ? clipped : clippedFront;
   const last = lines.flatMap(splitLines).slice(-gateEvidenceLines);
-  return `${sentenceCell(object)}, ${sentenceCell(title)}:\n\n${codeBlock(last.map((line) => clipped(line, gateLineLimit)))}`;
+  return `${sentenceCell(object)}, ${sentenceCell(title)}:\n\n${codeBlock(last.map((line) => cut(line, gateLineLimit)))}`;
 }
 
 /** The step that receives the text would take `$(...)` or `${{...}}` for a variable. */
@@ -161,9 +166,12 @@ function rollbackSentence(report: HealthReport): string {
   if (report.release === '') {
     return report.canRollBack ? 'Every workload can be rolled back to an earlier revision.' : '';
   }
-  const now = report.revision === null ? '' : `Revision now: ${report.revision}. `;
-  if (report.rollbackRevision === null) return `${now}There is no revision to roll back to.`;
-  return `${now}A rollback would go to revision ${report.rollbackRevision}.`;
+  const { revision, rollbackRevision } = report;
+  const names = [report.revisionText || String(revision), report.rollbackRevisionText || String(rollbackRevision)];
+  const [present, target] = names.map(sentenceCell);
+  const now = revision === null ? '' : `Revision now: ${present}. `;
+  if (rollbackRevision === null) return `${now}There is no revision to roll back to.`;
+  return `${now}A rollback would go to revision ${target}.`;
 }
 
 function servingWords({ revision, services = [] }: HealthReport): string[] {

@@ -1,6 +1,7 @@
 import { isRunner } from '../rollout/runner';
 import { servicePodsWords, type ServicePods } from '../release/servicePods';
 import { isJudged } from '../status/result';
+import { sentences, withoutRepeats } from '../text/sentence';
 import { clipped, splitLines } from '../text/foreignText';
 import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../text/markdown';
 
@@ -209,23 +210,22 @@ function healthWords(health: ServingHealth, wasVerified: boolean): string {
 export function issueOf(report: DeployReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
   const message = blaming(report).replace(/\s+/g, ' ').trim();
-  const ended = message === '' || /[.!?]$/.test(message) ? message : `${message}.`;
-  return [`${deploySubject(report)} ${outcomeWords[report.outcome]}${reason}:`, ended, servingSentence(report)]
-    .filter((part) => part !== '')
-    .join(' ');
+  return `${deploySubject(report)} ${outcomeWords[report.outcome]}${reason}: ${sentences(message, servingSentence(report))}`;
 }
 
 type Blaming = Pick<DeployReport, 'failedWorkload' | 'message' | 'objects' | 'evidence'>;
 
 /** Puts the name of the failed object before the message, unless the message begins with it. */
 export function blaming({ failedWorkload, message }: Pick<Blaming, 'failedWorkload' | 'message'>): string {
-  return failedWorkload === '' || message.startsWith(`${failedWorkload} `) ? message : `${failedWorkload}: ${message}`;
+  const said = withoutRepeats(message);
+  return failedWorkload === '' || said.startsWith(`${failedWorkload} `) ? said : `${failedWorkload}: ${said}`;
 }
 
 export function blamingMarkdown(blame: Pick<Blaming, 'failedWorkload' | 'message'>): string {
   const { failedWorkload } = blame;
-  if (failedWorkload === '') return cell(blame.message);
-  return `**${cell(failedWorkload)}**${cell(blaming(blame).slice(failedWorkload.length))}`;
+  if (failedWorkload === '') return cell(blaming(blame));
+  const said = blaming(blame).slice(failedWorkload.length);
+  return `**${cell(failedWorkload)}**${said.startsWith(' ') ? ' ' : ''}${cell(said)}`;
 }
 
 export function sinceSentence({ failedWorkload, objects }: Blaming): string {

@@ -42,6 +42,8 @@ export interface WorkloadVerdict {
   purpose: FollowedObject['purpose'];
   health: Health;
   status: ObjectStatus;
+  /** How many pods of the new and of the old version are ready, while the object is not healthy. */
+  counts?: string;
   /** Only with `failed`. */
   cause?: Cause;
   /** The one that explains most comes first. */

@@ -43,7 +43,7 @@ export function nodeProof(pod: KubeObject, facts: NodeFacts | undefined, now: Da
   if (nodes.some((node) => mayFit(pod, node))) return undefined;
   return {
     grace: graceSeconds,
-    why: `None of the ${nodes.length} nodes can ever take it, and nothing in the cluster makes nodes.`,
+    why: `${nodes.length === 1 ? 'The only node can never' : `None of the ${nodes.length} nodes can ever`} take it, and nothing in the cluster makes nodes.`,
   };
 }
 

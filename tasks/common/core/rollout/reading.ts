@@ -1,5 +1,5 @@
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
-import { sentence } from '../text/sentence';
+import { sentences } from '../text/sentence';
 import { objectName, objectKey, refOf } from '../kubernetes/manifest';
 import { objectStatus, type ObjectStatus } from '../status/objectStatus';
 import { causes } from './causes';
@@ -54,7 +54,7 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
 }
 
 function withWarning(status: ObjectStatus, { reason, message }: EventRecord): ObjectStatus {
-  return { ...status, message: `${sentence(status.message)} ${sentence(`${reason}: ${message}`)}` };
+  return { ...status, message: sentences(status.message, `${reason}: ${message}`) };
 }
 
 function findingsOf(

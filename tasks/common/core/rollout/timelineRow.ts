@@ -1,4 +1,5 @@
 import { objectName } from '../kubernetes/manifest';
+import { withoutRepeats } from '../text/sentence';
 import type { KubeObject } from '../kubernetes/object';
 import { numberAt } from '../kubernetes/read';
 import type { WorkloadVerdict } from './model';
@@ -18,7 +19,10 @@ export function timelineRow(
   const telling = cause ?? suspects[0];
   const result = resultOf(workload, isOver);
   const name = phase === '' ? objectName(ref) : `${objectName(ref)} (${phase})`;
-  const text = telling === undefined || result === 'Succeeded' ? status.message : `${telling.code}: ${telling.message}`;
+  const text =
+    telling === undefined || result === 'Succeeded'
+      ? status.message
+      : `${telling.code}: ${withoutRepeats(telling.message)}`;
   const progress = result === 'Succeeded' ? 100 : progressOf(object);
   return {
     key: `${phase} ${key}`,

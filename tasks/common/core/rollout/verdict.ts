@@ -5,6 +5,7 @@ import { indexOf, isEnding } from './family';
 import { runningLogs, type Evidence } from './finding';
 import { better, causeOf, distinct, judgedFinding, mostTelling } from './hopeless';
 import { sightings, workloadMemories } from './memory';
+import { podCounts } from './podCounts';
 import { judgingOf, questionsOf, withStartErrors, type Judging } from './proofs';
 import { isTouched, readingOf, type ReadingContext } from './reading';
 import type { FollowedObject, RolloutSnapshot } from './snapshot';
@@ -129,21 +130,23 @@ function workloadVerdict(reading: Reading, judging: Judging): Decision {
 function openVerdict(reading: Reading, judging: Judging, base: Base, steady: Steady | undefined): Decision {
   const { policy, memory, now } = judging;
   const judged = reading.findings.map((finding) => judgedFinding(reading, finding, judging));
-  const failed = { ...base, health: 'failed' as const };
   const hopeless = mostTelling(judged.filter(({ isHopeless }) => isHopeless));
   const badRun = steady?.badRun === undefined ? [] : [causeOf(steady.badRun, now.getTime())];
   const suspects = distinct([...judged.map(({ cause }) => cause), ...badRun]);
+  const counts = suspects.length === 0 ? undefined : podCounts(reading);
+  const told = { ...base, suspects, ...(counts === undefined ? {} : { counts }) };
+  const failed = { ...told, health: 'failed' as const };
   if (hopeless !== undefined) {
     const cause = better(hopeless.cause, judged, memory.workloads[reading.key]?.logs);
-    return { verdict: { ...failed, cause, suspects }, changesAt: [] };
+    return { verdict: { ...failed, cause }, changesAt: [] };
   }
   if (now.getTime() >= policy.deadline.getTime()) {
     const cause = suspects[0] ?? timedOutCause(reading, now);
-    return { verdict: { ...failed, cause, suspects, timedOut: true }, changesAt: [] };
+    return { verdict: { ...failed, cause, timedOut: true }, changesAt: [] };
   }
   const times = [...judged.map(({ hopelessAt }) => hopelessAt), steady?.at, reading.revisitAt];
   const changesAt = times.filter((time) => time !== undefined);
-  return { verdict: { ...base, health: 'progressing', suspects }, changesAt };
+  return { verdict: { ...told, health: 'progressing' }, changesAt };
 }
 
 function timedOutCause({ followed, status, warning, family }: Reading, now: Date): Cause {

@@ -32,6 +32,11 @@ export function clipped(text: string, limit: number): string {
   return text.length <= limit ? text : `${text.slice(0, limit).replace(/[\ud800-\udbff]$/, '')} ...`;
 }
 
+/** Cuts the beginning, so that `limit` characters are left. */
+export function clippedFront(text: string, limit: number): string {
+  return text.length <= limit ? text : `... ${text.slice(-limit).replace(/^[\udc00-\udfff]/, '')}`;
+}
+
 /** Splits a text where the agent would split it. A final line break adds no empty line. */
 export function splitLines(text: string): string[] {
   const lines = text.split(/\r\n|\r|\n/);

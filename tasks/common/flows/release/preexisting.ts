@@ -1,3 +1,4 @@
+import { counted } from '../../core/text/counted';
 import { asTaskError } from '../../core/failure';
 import { lastGood, chainFrom } from '../../core/release/history';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
@@ -103,7 +104,7 @@ export async function keepPreexisting(context: DeployContext): Promise<void> {
     const tooLarge = mayBe.length === 0 ? [] : await withRetries(context, () => storage.keepObjects(mayBe));
     logUnkept(context, tooLarge, 'it is too large');
     agent.debug(
-      `${mayBe.length - tooLarge.length} objects are kept in Secret ${keptObjectsName(context.request.releaseName)}.`,
+      `${counted(mayBe.length - tooLarge.length, 'object is', 'objects are')} kept in Secret ${keptObjectsName(context.request.releaseName)}.`,
     );
   } catch (thrown) {
     const { message, reason } = asTaskError(thrown);

@@ -9,9 +9,11 @@ import { recordedFailure } from '../../core/report/recordedFailure';
 import { isOwnCause } from '../../core/rollout/causes';
 import type { ReleaseStorage } from '../../core/ports';
 import type { Reservation } from '../../core/rollout/reservations';
-import { brokenBy, isReserved, isVerified, verifiedLabel } from '../../core/release/history';
+import { brokenBy, isReserved, isVerified, runOf, verifiedLabel } from '../../core/release/history';
 import type { Revision } from '../../core/release/release';
 import { causesOf, type RolloutVerdict, type WorkloadVerdict } from '../../core/rollout/verdict';
+import { runWords } from '../../core/lock/holder';
+import { revisionText } from '../../core/report/revisionText';
 import { collectEvidence, logEvidence } from './evidence';
 import { healthTargets, rollbackFrom, type HealthContext, type HealthTargets } from './healthTargets';
 import { group, later } from '../steps/phase';
@@ -112,6 +114,8 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     ...ending,
     revision: targets.revision?.revision ?? null,
     rollbackRevision: rollbackTo?.revision ?? null,
+    ...(targets.revision && { revisionText: namesOf(targets.revision) }),
+    ...(rollbackTo && { rollbackRevisionText: namesOf(rollbackTo) }),
     canRollBack: await canRollBack(context, rollbackTo, followed.verdict),
     markedVerified,
     startedAt: startedAt.toISOString(),
@@ -198,6 +202,17 @@ async function unmark(
   } catch (error) {
     agent.log(`Helm's record does not say that revision ${revision} is unhealthy: ${asTaskError(error).message}`);
   }
+}
+
+function namesOf(revision: Revision): string {
+  const { chart, lastDeployed } = revision;
+  return revisionText({
+    ...revision,
+    chart: `${chart.name} ${chart.version}`.trim(),
+    appVersion: chart.appVersion,
+    deployedAt: lastDeployed,
+    deployedBy: runWords(runOf(revision)),
+  });
 }
 
 async function rollbackRevision(

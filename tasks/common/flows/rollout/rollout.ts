@@ -18,6 +18,7 @@ import {
   type RolloutVerdict,
   type WorkloadVerdict,
 } from '../../core/rollout/verdict';
+import { withoutRepeats } from '../../core/text/sentence';
 import type { PodLogs } from './podLogs';
 import { timelineOf } from './timeline';
 import { factFinder } from './facts';
@@ -356,7 +357,7 @@ function wordsFor(workload: WorkloadVerdict): string {
   if (telling === undefined) return message;
   // A cause that only repeats the status in other words is logged once.
   const isSame = telling.message.endsWith(message) || message.includes(telling.message);
-  return isSame ? `${message} (${telling.code})` : `${message} ${telling.message} (${telling.code})`;
+  return `${isSame ? message : withoutRepeats(`${message} ${telling.message}`)} (${telling.code})`;
 }
 
 /** A container that has just started is not ready, which alone is not worth a line. */

@@ -1,8 +1,9 @@
 import { objectName } from '../../kubernetes/manifest';
 import { fates, type ObjectFate, type PlannedObject, type RevisionFacts, type RollbackPlan } from '../model/types';
 import type { PlanFinding } from '../model/findings';
-import { counted } from '../../text/counted';
 import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../../text/markdown';
+import { revisionText, withoutFraction } from '../../report/revisionText';
+import { counted } from '../../text/counted';
 import { someNames } from '../../text/someNames';
 
 const findingsShown = 8;
@@ -90,6 +91,7 @@ function planFacts(plan: RollbackPlan): string {
     ['Target', plan.target === null ? '' : `${revisionText(plan.target)}, ${proofWords[plan.target.proof]}`],
     ['Revisions', someNames(revisionsOf(plan))],
     ['Objects', countsText(plan)],
+    ['Secrets', someNames(secretChanges(plan))],
     ['Deleted', someNames(plan.objects.filter(({ fate }) => fate === 'deleted').map(objectName))],
     ['Images', someNames(imagesOf(plan))],
     ['Pods restart', someNames(restarting) || 'none'],
@@ -104,6 +106,18 @@ function planFacts(plan: RollbackPlan): string {
     ['Digest', plan.digest],
   ];
   return factTable(rows);
+}
+
+/** The keys of Secrets whose values become other ones. */
+export function secretChanges({ objects }: RollbackPlan): string[] {
+  return objects.flatMap((object) => {
+    const keys = object.secretKeys.map(({ name, change }) => `${name} ${secretWord(change)}`);
+    return keys.length === 0 ? [] : [`${objectName(object)}: ${someNames(keys)}`];
+  });
+}
+
+export function secretWord(change: string): string {
+  return change === 'notCompared' ? 'not compared' : change;
 }
 
 /** Only plain workloads have revisions of their own. */
@@ -149,21 +163,6 @@ const rehearsalWords: Record<HelmOfPlan['rehearsal'], string> = {
   none: 'not rehearsed',
 };
 
-export function revisionText(facts: RevisionFacts): string {
-  const what = [facts.chart, facts.appVersion === '' ? '' : `application ${facts.appVersion}`].filter(
-    (part) => part !== '',
-  );
-  const when = facts.deployedAt === '' ? '' : ` at ${withoutFraction(facts.deployedAt)}`;
-  const who = facts.deployedBy === '' ? '' : ` by ${facts.deployedBy}`;
-  const deployed = when === '' && who === '' ? '' : `deployed${when}${who}`;
-  const status = facts.status === 'deployed' && deployed !== '' ? '' : facts.status;
-  return [`${facts.revision}`, ...what, status, deployed].filter((part) => part !== '').join(', ');
-}
-
-function withoutFraction(time: string): string {
-  return time.replace(/\.\d+/, '');
-}
-
 export function countsText({ objects }: Pick<RollbackPlan, 'objects'>): string {
   const counts = fateOrder.flatMap((fate) => {
     const number = objects.filter((object) => object.fate === fate).length;
@@ -206,7 +205,7 @@ function fateSection(fate: ObjectFate, objects: readonly PlannedObject[], budget
 }
 
 function remark({ reason, restartsPods, secretKeys, deletedBy, isRehearsed, goWithIt }: PlannedObject): string {
-  const keys = secretKeys.map(({ name, change }) => `${name} ${change === 'notCompared' ? 'not compared' : change}`);
+  const keys = secretKeys.map(({ name, change }) => `${name} ${secretWord(change)}`);
   return [
     reason,
     restartsPods ? 'Its pods restart.' : '',
@@ -225,7 +224,8 @@ function remark({ reason, restartsPods, secretKeys, deletedBy, isRehearsed, goWi
 function diffBlock(object: PlannedObject, budget: Budget): string {
   const title = `**${cell(objectName(object))}**`;
   const size = object.diff.reduce((sum, line) => sum + line.length + 1, 0);
-  if (size > budget.left) return `${title}: ${object.diff.length} lines of difference are in the plan's JSON.`;
+  if (size > budget.left)
+    return `${title}: ${counted(object.diff.length, 'line of difference is', 'lines of difference are')} in the plan's JSON.`;
   budget.left -= size;
   const cut = object.diffCut === 0 ? [] : [`(and ${object.diffCut} more lines)`];
   return `${title}\n\n${codeBlock([...object.diff, ...cut]).replace(/^`+/, (fence) => `${fence}diff`)}`;

@@ -1,7 +1,8 @@
 import { neutralise, splitLines } from '../../text/foreignText';
 import { objectName } from '../../kubernetes/manifest';
 import { cell } from '../../text/markdown';
-import { countsText, imagesOf, planHeading, proofWords, revisionsOf, revisionText, riskWords } from './markdown';
+import { revisionText } from '../../report/revisionText';
+import { countsText, imagesOf, planHeading, proofWords, revisionsOf, riskWords, secretWord } from './markdown';
 import type { PlannedObject, RollbackPlan } from '../model/types';
 import type { PlanFinding } from '../model/findings';
 
@@ -152,15 +153,13 @@ function changeLine(object: PlannedObject): Line[] {
   const fields = object.changes
     .filter(({ path }) => !isShown(path))
     .map(({ path, from, becomes }) => `${path} from ${from || 'absent'} to ${becomes || 'absent'}`);
-  const keys = object.secretKeys.map(
-    ({ name, change }) => `key ${name} ${change === 'notCompared' ? 'not compared' : change}`,
-  );
+  const keys = object.secretKeys.map(({ name, change }) => `key ${name} ${secretWord(change)}`);
   const verb = object.fate === 'patched' ? 'Patched' : 'Taken over';
   const what = [...keys, ...fields];
   const label = `${verb}, ${objectName(object)}`;
   const isShownElsewhere = object.images.length + object.drift.length > 0;
   if (what.length === 0) return isShownElsewhere ? [] : [{ text: label, rank: 6 }];
-  return sentenceLine(label, what, keys.length > 0 ? 4 : 5);
+  return sentenceLine(label, what, keys.length > 0 ? 1 : 5);
 }
 
 function fateLines({ objects }: RollbackPlan): Line[] {

@@ -1,3 +1,4 @@
+import { counted } from '../../text/counted';
 import { someNames } from '../../text/someNames';
 import { sentence } from '../../report/ending';
 import { withoutObjects } from '../../helm/helmFailure';
@@ -391,7 +392,11 @@ export function heldFinding(
   const allowed = policy.allow.includes('PodsHeldBack');
   const which = changes
     ? 'its pods keep the template of the present revision'
-    : `${held} of its pods have an earlier template and keep it`;
+    : counted(
+        held,
+        'pod of it has an earlier template and keeps it',
+        'of its pods have an earlier template and keep it',
+      );
   const origin = isByHand ? ' This was set by hand; the target does not declare it.' : '';
   const message = `${name}: ${hold.why}: ${which}.${origin} ${heldWay(isByHand, allowed)}`;
   return [finding('PodsHeldBack', message, { object: name, allowed, isMomentary: !changes })];
@@ -413,7 +418,7 @@ function scaleFindings(name: string, target: KubeObject, live: Candidate['live']
   const note = finding('ReplicasUnderAutoscaler', message, { object: name });
   const now = numberAt(live, 'spec', 'replicas');
   if (typeof declared !== 'number' || now <= declared) return [note];
-  const less = `The autoscaler of ${name} has set ${now} replicas, and the rollback sets ${declared}: that number applies until the autoscaler changes it.`;
+  const less = `The autoscaler of ${name} has set ${counted(now, 'replica', 'replicas')}, and the rollback sets ${declared}: that number applies until the autoscaler changes it.`;
   return [finding('ScalesDown', less, { object: name, isMomentary: true }), note];
 }
 

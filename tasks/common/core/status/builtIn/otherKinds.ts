@@ -1,3 +1,4 @@
+import { counted } from '../../text/counted';
 import type { Condition, Fields } from '../fields';
 import { current, failed, inProgress, unknown, type ObjectStatus } from '../result';
 import { notObserved } from './workloads';
@@ -50,7 +51,7 @@ export function serviceStatus(fields: Fields): ObjectStatus {
 /** kstatus assumes that the controller has looked at the object. An object without status shows that it has not. */
 export function disruptionBudgetStatus(fields: Fields): ObjectStatus {
   const allowed = fields.integer('status.disruptionsAllowed') ?? 0;
-  return notObserved(fields) ?? current('BudgetComputed', `${allowed} disruptions allowed.`);
+  return notObserved(fields) ?? current('BudgetComputed', `${counted(allowed, 'disruption', 'disruptions')} allowed.`);
 }
 
 /** The rule is from kstatus, but a refused name counts at any position in the list of conditions. */

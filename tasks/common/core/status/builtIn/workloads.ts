@@ -1,6 +1,6 @@
 import type { Condition, Fields } from '../fields';
 import { current, failed, inProgress, type ObjectStatus } from '../result';
-import { counted } from '../../text/counted';
+import { counted, partOf } from '../../text/counted';
 
 /** For the Deployment controller, this value of progressDeadlineSeconds means «no deadline». */
 const noDeadline = 2_147_483_647;
@@ -36,12 +36,13 @@ function deploymentCounts(fields: Fields): ObjectStatus | undefined {
   const updated = count(fields, 'status.updatedReplicas');
   const available = count(fields, 'status.availableReplicas');
   const ready = count(fields, 'status.readyReplicas');
-  if (existing < wanted) return inProgress('LessReplicas', `${existing} of ${wanted} replicas exist.`);
-  if (updated < wanted) return inProgress('LessUpdated', `${updated} of ${wanted} replicas are updated.`);
+  if (existing < wanted)
+    return inProgress('LessReplicas', `${partOf(existing, wanted, 'replica', ['exists', 'exist'])}.`);
+  if (updated < wanted) return inProgress('LessUpdated', `${partOf(updated, wanted, 'replica')} updated.`);
   if (existing > wanted)
     return inProgress('ExtraPods', `${counted(existing - wanted, 'old replica is', 'old replicas are')} still to end.`);
-  if (available < updated) return inProgress('LessAvailable', `${available} of ${updated} replicas are available.`);
-  if (ready < wanted) return inProgress('LessReady', `${ready} of ${wanted} replicas are ready.`);
+  if (available < updated) return inProgress('LessAvailable', `${partOf(available, updated, 'replica')} available.`);
+  if (ready < wanted) return inProgress('LessReady', `${partOf(ready, wanted, 'replica')} ready.`);
   return undefined;
 }
 
@@ -53,7 +54,7 @@ function pausedStatus(fields: Fields): ObjectStatus {
   const existing = count(fields, 'status.replicas');
   const available = count(fields, 'status.availableReplicas');
   if (available < existing) {
-    return inProgress('LessAvailable', `Paused; ${available} of ${existing} of its replicas are available.`);
+    return inProgress('LessAvailable', `Paused; ${partOf(available, existing, 'replica')} available.`);
   }
   return current('DeploymentPaused', `Paused: its rollout is not carried on; ${replicas(available)} available.`);
 }
@@ -80,28 +81,36 @@ export function statefulSetStatus(fields: Fields): ObjectStatus {
   const wanted = fields.integer('spec.replicas') ?? 1;
   const updated = count(fields, 'status.updatedReplicas');
   if (fields.text('spec.updateStrategy.type') === 'OnDelete') {
-    return current('OnDelete', `${wanted} replicas ready; pods are updated when somebody deletes them.`);
+    return current(
+      'OnDelete',
+      `${counted(wanted, 'replica', 'replicas')} ready; pods are updated when somebody deletes them.`,
+    );
   }
   // The API server sets partition 0 by default, so a missing partition means that the object did not pass through the
   // server.
   const partition = fields.integer('spec.updateStrategy.rollingUpdate.partition');
   if (partition === undefined) return unpartitionedStatus(fields, wanted);
   const toUpdate = Math.max(0, wanted - partition);
-  if (updated < toUpdate) return inProgress('PartitionRollout', `${updated} of ${toUpdate} replicas are updated.`);
-  return current('StatefulSetReady', `${wanted} replicas ready, ${updated} of them updated.`);
+  if (updated < toUpdate) return inProgress('PartitionRollout', `${partOf(updated, toUpdate, 'replica')} updated.`);
+  return current('StatefulSetReady', `${counted(wanted, 'replica', 'replicas')} ready, ${updated} of them updated.`);
 }
 
 function statefulSetCounts(fields: Fields): ObjectStatus | undefined {
   const wanted = fields.integer('spec.replicas') ?? 1;
   const existing = count(fields, 'status.replicas');
   const ready = count(fields, 'status.readyReplicas');
-  if (existing < wanted) return inProgress('LessReplicas', `${existing} of ${wanted} replicas exist.`);
-  if (ready < wanted) return inProgress('LessReady', `${ready} of ${wanted} replicas are ready.`);
-  if (existing > wanted) return inProgress('ExtraPods', `${existing - wanted} replicas are still to end.`);
+  if (existing < wanted)
+    return inProgress('LessReplicas', `${partOf(existing, wanted, 'replica', ['exists', 'exist'])}.`);
+  if (ready < wanted) return inProgress('LessReady', `${partOf(ready, wanted, 'replica')} ready.`);
+  if (existing > wanted)
+    return inProgress('ExtraPods', `${counted(existing - wanted, 'replica is', 'replicas are')} still to end.`);
   // A zero availableReplicas is absent, so the value is checked only if it can differ from readyReplicas.
   const available = count(fields, 'status.availableReplicas');
   if (count(fields, 'spec.minReadySeconds') > 0 && available < wanted) {
-    return inProgress('LessAvailable', `${available} of ${wanted} replicas have been ready for minReadySeconds.`);
+    return inProgress(
+      'LessAvailable',
+      `${partOf(available, wanted, 'replica', ['has', 'have'])} been ready for minReadySeconds.`,
+    );
   }
   return undefined;
 }
@@ -109,12 +118,12 @@ function statefulSetCounts(fields: Fields): ObjectStatus | undefined {
 function unpartitionedStatus(fields: Fields, wanted: number): ObjectStatus {
   const atRevision = count(fields, 'status.currentReplicas');
   if (atRevision < wanted) {
-    return inProgress('LessCurrent', `${atRevision} of ${wanted} replicas have the current revision.`);
+    return inProgress('LessCurrent', `${partOf(atRevision, wanted, 'replica', ['has', 'have'])} the current revision.`);
   }
   if ((fields.text('status.currentRevision') ?? '') !== (fields.text('status.updateRevision') ?? '')) {
     return inProgress('RevisionMismatch', 'The updated revision is not the current one yet.');
   }
-  return current('StatefulSetReady', `${wanted} replicas ready.`);
+  return current('StatefulSetReady', `${counted(wanted, 'replica', 'replicas')} ready.`);
 }
 
 /**
@@ -132,12 +141,14 @@ export function daemonSetStatus(fields: Fields): ObjectStatus {
   const available = count(fields, 'status.numberAvailable');
   const ready = count(fields, 'status.numberReady');
   const onDelete = fields.text('spec.updateStrategy.type') === 'OnDelete';
-  if (scheduled < desired) return inProgress('LessCurrent', `${scheduled} of ${desired} pods exist.`);
-  if (updated < desired && !onDelete) return inProgress('LessUpdated', `${updated} of ${desired} pods are updated.`);
-  if (available < desired) return inProgress('LessAvailable', `${available} of ${desired} pods are available.`);
-  if (ready < desired) return inProgress('LessReady', `${ready} of ${desired} pods are ready.`);
-  if (onDelete) return current('OnDelete', `${ready} pods ready; pods are updated when somebody deletes them.`);
-  return current('DaemonSetReady', `${ready} pods ready.`);
+  if (scheduled < desired)
+    return inProgress('LessCurrent', `${partOf(scheduled, desired, 'pod', ['exists', 'exist'])}.`);
+  if (updated < desired && !onDelete) return inProgress('LessUpdated', `${partOf(updated, desired, 'pod')} updated.`);
+  if (available < desired) return inProgress('LessAvailable', `${partOf(available, desired, 'pod')} available.`);
+  if (ready < desired) return inProgress('LessReady', `${partOf(ready, desired, 'pod')} ready.`);
+  if (onDelete)
+    return current('OnDelete', `${counted(ready, 'pod', 'pods')} ready; pods are updated when somebody deletes them.`);
+  return current('DaemonSetReady', `${counted(ready, 'pod', 'pods')} ready.`);
 }
 
 /**
@@ -155,10 +166,12 @@ export function replicaSetStatus(fields: Fields): ObjectStatus {
   const labelled = count(fields, 'status.fullyLabeledReplicas');
   const available = count(fields, 'status.availableReplicas');
   const ready = count(fields, 'status.readyReplicas');
-  if (labelled < wanted) return inProgress('LessLabelled', `${labelled} of ${wanted} replicas have all labels.`);
-  if (available < wanted) return inProgress('LessAvailable', `${available} of ${wanted} replicas are available.`);
-  if (ready < wanted) return inProgress('LessReady', `${ready} of ${wanted} replicas are ready.`);
-  if (existing > wanted) return inProgress('ExtraPods', `${existing - wanted} replicas are still to end.`);
+  if (labelled < wanted)
+    return inProgress('LessLabelled', `${partOf(labelled, wanted, 'replica', ['has', 'have'])} all labels.`);
+  if (available < wanted) return inProgress('LessAvailable', `${partOf(available, wanted, 'replica')} available.`);
+  if (ready < wanted) return inProgress('LessReady', `${partOf(ready, wanted, 'replica')} ready.`);
+  if (existing > wanted)
+    return inProgress('ExtraPods', `${counted(existing - wanted, 'replica is', 'replicas are')} still to end.`);
   return notObserved(fields) ?? current('ReplicaSetAvailable', `${replicas(wanted)} available.`);
 }
 

@@ -1,3 +1,4 @@
+import { counted } from '../../../core/text/counted';
 import type { ProvenApproval } from '../../../core/approval/proven';
 import { reportedObjects, sentence } from '../../../core/report/ending';
 import { asTaskError, TaskError } from '../../../core/failure';
@@ -280,6 +281,6 @@ async function finish(
   await noteDone(context, plan.digest, 0);
   return {
     ...wellRolledBack,
-    message: `${plan.objects.length} workloads have their earlier pod templates and are healthy.`,
+    message: `${counted(plan.objects.length, 'workload has its earlier pod template and is', 'workloads have their earlier pod templates and are')} healthy.`,
   };
 }
