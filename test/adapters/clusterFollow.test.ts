@@ -411,7 +411,7 @@ describe('following objects', () => {
     });
 
     it('wakes up less often for thousands of pods, but never late', () => {
-      assert.deepEqual([0, 1, 5, 5000].map(restAfter), [20, 20, 100, 150]);
+      assert.deepEqual([0, 1, 3, 5000].map(restAfter), [20, 60, 180, 250]);
     });
 
     it('does not miss a change between two calls', async () => {

@@ -4,11 +4,11 @@ import { abortableDelay } from './transport';
 const coalesceMs = 20;
 
 /** The longest pause between snapshots, so that the end of a rollout is seen at once even with many objects. */
-const longestRestMs = 150;
+const longestRestMs = 250;
 
 /** After a snapshot of thousands of pods, the caller rests so much longer that it takes little of a processor. */
 export function restAfter(lookedMs: number): number {
-  return Math.max(coalesceMs, Math.min(20 * lookedMs, longestRestMs));
+  return Math.max(coalesceMs, Math.min(60 * lookedMs, longestRestMs));
 }
 
 interface NewsBoard {

@@ -5,6 +5,7 @@ import type { CauseCode } from './causes';
 import { endedRuns, exitText, log, times } from './containerFindings';
 import { refTo, type Finding } from './finding';
 import type { Family } from './family';
+import { remembered } from './remembered';
 
 /** A run of a container, or the life of a pod, that ended badly although its successor is good at this moment. */
 export interface BadRun {
@@ -26,16 +27,14 @@ const marginSeconds = 10;
 
 /** The bad runs of the new revision's pods that ended shortly before `now`. */
 export function badRuns(family: Family, now: Date): BadRun[] {
-  const runs = ended.get(family) ?? family.pods.flatMap((pod) => endedBadly(pod, family.pods));
-  ended.set(family, runs);
-  return runs.filter(({ endedAt }) => now.getTime() - endedAt <= recentMilliseconds);
+  return runsEndedBadly(family).filter(({ endedAt }) => now.getTime() - endedAt <= recentMilliseconds);
 }
 
 interface EndedRun extends BadRun {
   endedAt: number;
 }
 
-const ended = new WeakMap<Family, readonly EndedRun[]>();
+const runsEndedBadly = remembered(({ pods }: Family) => pods.flatMap((pod) => endedBadly(pod, pods)));
 
 function endedBadly(pod: KubeObject, pods: readonly KubeObject[]): EndedRun[] {
   if (textAt(pod, 'status', 'phase') === 'Failed') return [{ ...failedPod(pod, pods), endedAt: failedAt(pod) }];

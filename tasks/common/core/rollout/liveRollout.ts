@@ -6,6 +6,7 @@ import { newPods, type Index } from './family';
 import { anyNode, liveIndex } from './liveIndex';
 import type { Reading, RolloutVerdict } from './model';
 import { readingOf, type ReadingContext } from './reading';
+import { remembered } from './remembered';
 import { reservationsOf, type ReleaseHistory, type Reservation } from './reservations';
 import { unreadKinds, type FollowedObject, type FollowedRef, type UnreadKind } from './snapshot';
 import { judgeScene, type JudgingTime } from './verdict';
@@ -63,6 +64,8 @@ export function liveRollout(refs: readonly FollowedRef[]): LiveRollout {
   };
 }
 
+const keyOf = remembered(objectKey);
+
 interface KeptReadings {
   read: typeof readingOf;
   /** Forgets the readings that rest on what the index says of this uid or claim. */
@@ -73,17 +76,21 @@ function keptReadings(): KeptReadings {
   const kept = new Map<string, Reading>();
   const readers = new Map<string, Set<string>>();
   let ground: readonly unknown[] = [];
+  let lastContext: ReadingContext | undefined;
   return {
     forget: (key) => {
       for (const reader of readers.get(key) ?? []) kept.delete(reader);
       readers.delete(key);
     },
     read: (item, context) => {
-      const { policy, before, unread, isAnythingEnding } = context;
-      const now = [policy, before.baseline, before.baselineEvents, unread, isAnythingEnding];
-      if (now.some((value, index) => value !== ground[index])) kept.clear();
-      ground = now;
-      const key = objectKey(item.ref);
+      if (context !== lastContext) {
+        const { policy, before, unread, isAnythingEnding } = context;
+        const now = [policy, before.baseline, before.baselineEvents, unread, isAnythingEnding];
+        if (now.some((value, index) => value !== ground[index])) kept.clear();
+        ground = now;
+        lastContext = context;
+      }
+      const key = keyOf(item.ref);
       const known = kept.get(key);
       if (known?.followed === item) return known;
       const { noted, mayBeKept } = notedContext(context, (about) => {

@@ -7,6 +7,7 @@ import { familyOf, indexOf, type Family } from './family';
 import type { Finding } from './finding';
 import { listAt, numberAt, textAt } from '../kubernetes/read';
 import { statusWithOwned } from './owned';
+import { remembered } from './remembered';
 import type { RolloutSnapshot } from './snapshot';
 import type { RolloutMemory, BaselineEntry, Sighting, WorkloadMemory, Reading } from './model';
 
@@ -99,7 +100,7 @@ export function workloadMemories(
 function workloadMemory(reading: Reading, known: WorkloadMemory, time: number): WorkloadMemory {
   const { family, findings, followed, settled, status } = reading;
   const isCurrent = status.status === 'Current';
-  const restarts = restartsOf(family);
+  const restarts = family === undefined ? 0 : restartsIn(family);
   const since = known.current?.restarts === restarts ? known.current.since : time;
   const isUnready = !isCurrent && settled === undefined;
   const isStarting = isUnready && !findings.some(({ runs }) => runs !== undefined);
@@ -130,23 +131,14 @@ function jobLogs({ followed, findings }: Reading): WorkloadMemory['logs'] {
   return logs.length > 0 ? logs : undefined;
 }
 
-const restarts = new WeakMap<Family, number>();
-
-function restartsOf(family: Family | undefined): number {
-  if (family === undefined) return 0;
-  const known = restarts.get(family) ?? countedRestarts(family);
-  restarts.set(family, known);
-  return known;
-}
-
-function countedRestarts({ pods }: Family): number {
-  return pods
+const restartsIn = remembered(({ pods }: Family) =>
+  pods
     .flatMap((pod) => [
       ...listAt(pod, 'status', 'initContainerStatuses'),
       ...listAt(pod, 'status', 'containerStatuses'),
     ])
-    .reduce((sum, status) => sum + numberAt(status, 'restartCount'), 0);
-}
+    .reduce((sum, status) => sum + numberAt(status, 'restartCount'), 0),
+);
 
 /** The time until all nodes send traffic to a pod that has become ready. */
 const spreadMilliseconds = 5000;

@@ -9,6 +9,7 @@ import { configProof, missingQuestion } from './configProof';
 import { nodesLost } from './lostNodes';
 import { nodeProof } from './nodeProof';
 import { quotaProof } from './quotaProof';
+import { remembered } from './remembered';
 import { isTouched } from './reading';
 
 /** All that decides whether findings are hopeless. */
@@ -158,7 +159,7 @@ function asStartError(finding: Finding, spec: unknown, { logs }: Facts): Finding
 const logsAsked = 2;
 
 /** Returns the proofs for findings of a workload that is followed for itself. */
-export function questionsOf({ followed, family, findings, status }: Reading): Question[] {
+export const questionsOf = remembered(({ followed, family, findings, status }: Reading): readonly Question[] => {
   if (followed.purpose === 'hook' || followed.object?.kind === 'Job') return [];
   const logs = findings.flatMap((finding): Question[] => {
     const {
@@ -174,7 +175,7 @@ export function questionsOf({ followed, family, findings, status }: Reading): Qu
   const silent = isSilentDaemon || status.reason === nodesLost ? [nodesQuestion] : [];
   const places = findings.flatMap((finding) => placeQuestions(finding, podSpecOf({ followed })));
   return [...logs.slice(0, logsAsked), ...places, ...silent];
-}
+});
 
 const nodesQuestion: Question = { about: 'nodes', key: 'nodes' };
 

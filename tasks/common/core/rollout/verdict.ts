@@ -129,6 +129,10 @@ function workloadVerdict(reading: Reading, judging: Judging): Decision {
 /** The verdict about an object that is not healthy, or not for long enough. */
 function openVerdict(reading: Reading, judging: Judging, base: Base, steady: Steady | undefined): Decision {
   const { policy, memory, now } = judging;
+  const revisit = reading.revisitAt === undefined ? [] : [reading.revisitAt];
+  if (reading.findings.length === 0 && steady === undefined && now.getTime() < policy.deadline.getTime()) {
+    return { verdict: { ...base, health: 'progressing' }, changesAt: revisit };
+  }
   const judged = reading.findings.map((finding) => judgedFinding(reading, finding, judging));
   const hopeless = mostTelling(judged.filter(({ isHopeless }) => isHopeless));
   const badRun = steady?.badRun === undefined ? [] : [causeOf(steady.badRun, now.getTime())];
@@ -144,7 +148,7 @@ function openVerdict(reading: Reading, judging: Judging, base: Base, steady: Ste
     const cause = suspects[0] ?? timedOutCause(reading, now);
     return { verdict: { ...failed, cause, timedOut: true }, changesAt: [] };
   }
-  const times = [...judged.map(({ hopelessAt }) => hopelessAt), steady?.at, reading.revisitAt];
+  const times = [...judged.map(({ hopelessAt }) => hopelessAt), steady?.at, ...revisit];
   const changesAt = times.filter((time) => time !== undefined);
   return { verdict: { ...told, health: 'progressing' }, changesAt };
 }
