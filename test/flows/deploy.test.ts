@@ -91,6 +91,27 @@ describe('a deploy', () => {
     );
   });
 
+  for (const [replicas, warned] of [
+    [4, 1],
+    [1, 0],
+  ] as const) {
+    it(`an autoscaler that has set ${replicas} replicas where the chart declares 1 is ${warned === 1 ? '' : 'not '}warned of`, async () => {
+      const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
+      const autoscaler = {
+        apiVersion: 'autoscaling/v2',
+        kind: 'HorizontalPodAutoscaler',
+        metadata: { name: 'web' },
+        spec: { scaleTargetRef },
+      };
+      const web = deployment('web', 'good');
+      const scaled = { ...web, spec: { ...(web['spec'] as object), replicas } };
+      const on = await scene({ ...installed, live: [configMap('settings'), scaled, autoscaler], chart: v2 });
+      await deploy(on.context);
+      const words = on.agent.warnings.filter((each) => each.includes('holds Deployment/web at 4 replicas'));
+      assert.equal(words.length, warned);
+    });
+  }
+
   it('an upgrade first marks the serving revision, so that a rollback is possible, and then itself', async () => {
     const on = await scene({ ...installed, chart: v2 });
     const report = await deploy(on.context);

@@ -847,6 +847,23 @@ table('the other built-in kinds', [
     'FailedUpdateScale',
     /AbleToScale is False/,
   ],
+  [
+    'autoscaler whose minimum was raised',
+    '{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: {minReplicas: 4}, status: {currentReplicas: 1}}',
+    'InProgress',
+    'BelowMinimum',
+    /has 1 replica, and the minimum is 4/,
+  ],
+  [
+    'autoscaler at its minimum',
+    '{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: {minReplicas: 4}, status: {currentReplicas: 4}}',
+    'Current',
+  ],
+  [
+    'autoscaler that is switched off',
+    '{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: {minReplicas: 4}, status: {currentReplicas: 0}}',
+    'Current',
+  ],
   ['autoscaler pauses between two steps', hpa('{type: AbleToScale, status: "False", reason: BackoffBoth}'), 'Current'],
   [
     'autoscaler without metrics',

@@ -21,6 +21,7 @@ import { withRetries } from '../steps/withRetries';
 import { later } from '../steps/phase';
 import { leftAlone, untouchedConflicts, untouchedWords, type ConflictingObject } from './fieldConflicts';
 import { foresee } from './foreseen';
+import { cutReplicas } from './cutReplicas';
 import { grownClaims, type GrownClaim } from './grownClaims';
 import { firstMark, irreversibleWords } from './irreversible';
 import { cancelledWith } from './uninstall';
@@ -54,6 +55,7 @@ export async function automaticRollback(
   });
   const untouched = await untouchedConflicts(context, history, target);
   const grown = await grownClaims(context, target);
+  for (const words of await cutReplicas(context, target.manifest)) context.agent.log(words);
   const left = [...untouched, ...grown];
   const isRestored = progress.revisionBefore === target.revision;
   const [now, { plan, refusals }] = await Promise.all([

@@ -15,6 +15,7 @@ import { historyLines, notJudgedLines, type DeployReport } from '../../core/repo
 import { warnOfUnusedServices } from '../release/readServicePods';
 import { announceWork, endWork, contextUnder } from '../release/change';
 import { settleDroppedData } from './droppedData';
+import { cutReplicas } from './cutReplicas';
 import { foreseenConflicts } from './fieldConflicts';
 import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
@@ -161,6 +162,7 @@ async function deployChart(context: DeployContext, progress: DeployProgress, ask
   const conflicting = await foreseenConflicts(context, seen);
   if (conflicting !== undefined) return conflicting;
   logOutlook(context, seen);
+  for (const words of await cutReplicas(context, seen.rendering.manifest)) context.agent.warning(words);
   await findPreexisting(context, seen);
   const upgraded = await inPhase(context, progress, 'Run helm upgrade --install', () =>
     upgrade(context, progress, seen, deadline),

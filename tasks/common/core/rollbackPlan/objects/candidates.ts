@@ -1,3 +1,4 @@
+import { scaleTarget } from '../../release/cutReplicas';
 import type { KubeObject, ObjectRef } from '../../kubernetes/object';
 import { objectKey } from '../../kubernetes/manifest';
 import { helmDeletions, type HelmDeletion } from '../../helm/provenance';
@@ -120,12 +121,4 @@ export function isOwnedByRelease(live: KubeObject | undefined): boolean {
 function autoscaledKeys({ autoscalers, live }: Pick<ReleasePlanInputs, 'autoscalers' | 'live'>): Set<string> {
   const all = [...autoscalers, ...[...live.values()].filter(({ kind }) => kind === 'HorizontalPodAutoscaler')];
   return new Set(all.flatMap((autoscaler) => scaleTarget(autoscaler) ?? []));
-}
-
-function scaleTarget(autoscaler: KubeObject): string | undefined {
-  const spec = autoscaler['spec'] as { scaleTargetRef?: Partial<ObjectRef> } | undefined;
-  const { apiVersion, kind, name } = spec?.scaleTargetRef ?? {};
-  const { namespace } = autoscaler.metadata;
-  if (typeof apiVersion !== 'string' || typeof kind !== 'string' || typeof name !== 'string') return undefined;
-  return objectKey({ apiVersion, kind, name, ...(namespace === undefined ? {} : { namespace }) });
 }

@@ -86,14 +86,23 @@ const unableReasons = ['FailedGetScale', 'FailedUpdateScale'];
 
 /**
  * kstatus has no rule for autoscalers. An autoscaler without metrics does not change the replicas, so the task waits
- * only if the target cannot be found or changed. This is not Failed, because the target may appear later in the same
- * release.
+ * only if the target cannot be found or changed, or has fewer replicas than the minimum, which needs no metrics. This is
+ * not Failed, because the target may appear later in the same release.
  */
 export function autoscalerStatus(fields: Fields, legacyConditions: readonly Condition[]): ObjectStatus {
   const conditions = [...fields.conditions(), ...legacyConditions];
   const able = conditions.find((condition) => condition.type === 'AbleToScale');
   if (able !== undefined && unableReasons.includes(able.reason)) return inProgress(able.reason, said(able));
   const active = conditions.find((condition) => condition.type === 'ScalingActive');
+  const replicas = fields.integer('status.currentReplicas') ?? 0;
+  const minimum = fields.integer('spec.minReplicas') ?? 1;
+  // Without replicas, the autoscaler is switched off.
+  if (replicas > 0 && replicas < minimum) {
+    return inProgress(
+      'BelowMinimum',
+      `Its target has ${counted(replicas, 'replica', 'replicas')}, and the minimum is ${minimum}.`,
+    );
+  }
   if (active?.status === 'False') return current(active.reason || 'ScalingInactive', said(active));
   return current('AutoscalerCurrent', 'The autoscaler is in place.');
 }
