@@ -161,6 +161,28 @@ describe('a deploy', () => {
     });
   }
 
+  it('a rehearsal that ends at a claim that has grown is told as what it is', async () => {
+    const sized = (storage: string): KubeObject => ({
+      ...claim('data'),
+      spec: { resources: { requests: { storage } } },
+    });
+    const before = chart('1.0.0', [sized('1Gi'), deployment('web', 'good')]);
+    const on = await scene({
+      history: [revision(1, 'deployed', before)],
+      live: before.objects,
+      chart: chart('2.0.0', [sized('2Gi'), deployment('web', 'broken')]),
+      rehearsed: {
+        outcome: 'failed',
+        message: 'cannot patch "data" with kind PersistentVolumeClaim: it can not shrink',
+      },
+    });
+    const report = await deploy(on.context);
+    const lines = on.agent.lines.join('\n');
+    assert.equal(report.outcome, 'rolledBack');
+    assert.match(lines, /The rehearsal ends at PersistentVolumeClaim\/data, which the rollback leaves as it is\./);
+    assert.doesNotMatch(lines, /could not be foreseen/);
+  });
+
   it('each revision has the label of its own run, even where a later revision copied the labels', async () => {
     const on = await scene({ ...installed, chart: broken });
     await deploy({ ...on.context, holder: { ...on.context.holder, run: '4711_20260101.4_web' } });

@@ -60,7 +60,7 @@ export async function automaticRollback(
   const isRestored = progress.revisionBefore === target.revision;
   const [now, { plan, refusals }] = await Promise.all([
     ifReadable(context, () => judgeNow(context, target.manifest)),
-    foresee(context, { history, target, base, untouched: keysOf(left) }),
+    foresee(context, { history, target, base, left }),
   ]);
   if (refusals.length > 0) return notRolledBack(context, failed, refused(context, target, refusals));
   const fence = left.length === 0 ? undefined : await leftAlone(context.cluster, left);

@@ -1,6 +1,7 @@
 import { sentence } from '../../core/report/ending';
 import { asTaskError } from '../../core/failure';
-import { objectKey } from '../../core/kubernetes/manifest';
+import { objectKey, objectName } from '../../core/kubernetes/manifest';
+import type { ObjectRef } from '../../core/kubernetes/object';
 import type { Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
 import { automaticLines, automaticRefusals, unforeseeable } from '../../core/rollbackPlan/judging/automatic';
@@ -24,8 +25,8 @@ interface Unforeseen {
   history: readonly Revision[];
   target: Revision;
   base: PlannedBase | undefined;
-  /** The keys of objects that Helm is to leave alone. */
-  untouched: ReadonlySet<string>;
+  /** The objects that Helm is to leave alone. */
+  left: readonly { ref: ObjectRef }[];
 }
 
 interface Foreseen {
@@ -39,10 +40,7 @@ interface Foreseen {
  * Plans and rehearses the rollback of a failed deploy. Something that could not be found out is no refusal: the
  * rollback is tried, and then proven. Throws when the step is cancelled.
  */
-export async function foresee(
-  context: ReleaseContext,
-  { history, target, base, untouched }: Unforeseen,
-): Promise<Foreseen> {
+export async function foresee(context: ReleaseContext, { history, target, base, left }: Unforeseen): Promise<Foreseen> {
   const { agent, clock } = context;
   const late = new AbortController();
   const bounded = { ...context, signal: AbortSignal.any([context.signal, late.signal]) };
@@ -55,10 +53,11 @@ export async function foresee(
       planOnBase(bounded, history, { rollback, base }),
       'The rehearsal did not end',
     );
+    const untouched = new Set(left.map(({ ref }) => objectKey(ref)));
     const touched = plan.objects.filter((planned) => !untouched.has(objectKey(refOfPlanned(planned))));
     for (const line of automaticLines({ objects: touched })) agent.log(`  ${line}`);
     const refusals = automaticRefusals(plan);
-    if (refusals.length === 0) for (const { message } of unforeseeable(plan)) logUnforeseen(context, message);
+    if (refusals.length === 0) for (const { message } of unforeseeable(plan)) logGap(context, message, left);
     return { plan, refusals };
   } catch (thrown) {
     if (context.signal.aborted) throw thrown;
@@ -67,6 +66,18 @@ export async function foresee(
   } finally {
     late.abort();
   }
+}
+
+/** The API server refuses what Helm would write of an object that is left alone, and so ends the rehearsal. */
+function logGap(context: ReleaseContext, message: string, left: readonly { ref: ObjectRef }[]): void {
+  const known = left.find(({ ref }) => message.includes(ref.kind) && message.includes(`"${ref.name}"`));
+  if (known === undefined) {
+    logUnforeseen(context, message);
+    return;
+  }
+  context.agent.log(
+    `The rehearsal ends at ${objectName(known.ref)}, which the rollback leaves as it is. The rest is tried, and proven afterwards.`,
+  );
 }
 
 function logUnforeseen({ agent }: ReleaseContext, why: string): void {
