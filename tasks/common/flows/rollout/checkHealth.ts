@@ -100,7 +100,7 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
   const evidence = isHealthy ? [] : await whyNotHealthy(context, followed, recorded);
   const ending = endingOf(followed, recorded);
   const markedVerified = await mark(context, targets, { isHealthy, ending, reservations: followed.reservations });
-  if (context.storage === undefined) await markTemplates(context, runOf(followed));
+  if (context.storage === undefined) await markTemplates(context, unreservedWorkloads(followed));
   const rollbackTo = await rollbackRevision(context, targets);
   const { revision } = targets;
   const services =
@@ -140,7 +140,7 @@ function whyNotHealthy(
 }
 
 /** Without the workloads of which no pod has run the present template. */
-function runOf({ reservations, verdict }: RolloutEnd): WorkloadVerdict[] {
+function unreservedWorkloads({ reservations, verdict }: RolloutEnd): WorkloadVerdict[] {
   const held = new Set(reservations.map(({ ref }) => objectKey(ref)));
   return verdict.workloads.filter(({ key }) => !held.has(key));
 }
