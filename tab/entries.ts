@@ -57,7 +57,7 @@ export function createEntry(context: EntryContext): Entry {
   };
 
   const load = async (): Promise<void> => {
-    body.replaceChildren(h('p', { role: 'status' }, 'Reading the report.'));
+    body.replaceChildren(h('p', { role: 'status', 'data-waiting': true }, 'Reading the report.'));
     content = await context.read();
     show();
     body.replaceChildren(

@@ -64,8 +64,15 @@ describe(`the results tab in a browser ${browserTag}`, function () {
   const unfold = async (tab: Pick<OpenTab, 'page' | 'frame'>): Promise<void> => {
     // Each round opens what the round before has made.
     for (let round = 0; round < 4; round += 1) {
-      await inTab(tab.page, `document.querySelectorAll('details').forEach((each) => { each.open = true; })`);
-      await tab.frame.locator('.waiting[data-waiting]').first().waitFor({ state: 'detached' });
+      // The browser tells of an opened part after its next frame.
+      await inTab(
+        tab.page,
+        `new Promise((done) => {
+          document.querySelectorAll('details').forEach((each) => { each.open = true; });
+          requestAnimationFrame(() => setTimeout(done));
+        })`,
+      );
+      await tab.frame.locator('[data-waiting]').first().waitFor({ state: 'detached' });
     }
   };
 
