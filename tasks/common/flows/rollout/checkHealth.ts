@@ -66,21 +66,8 @@ function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError
 }
 
 async function checkTargets(context: HealthContext, startedAt: Date): Promise<HealthReport> {
-  const { agent, clock, namespace, request } = context;
-  const targets = await group(context, 'Find the objects to check', async () => {
-    const found = await healthTargets(context);
-    const { revision } = found;
-    if (revision !== undefined && revision.status !== 'deployed') {
-      agent.log(
-        `Helm's record calls revision ${revision.revision} ${revision.status}: the live objects may be those of an earlier revision.`,
-      );
-    }
-    const { length } = found.objects;
-    agent.log(
-      `${length} ${length === 1 ? 'object' : 'objects'}: ${found.objects.map(({ ref }) => objectName(ref)).join(', ')}`,
-    );
-    return found;
-  });
+  const { clock, namespace, request } = context;
+  const targets = await group(context, 'Find the objects to check', () => findTargets(context));
   const policy = rolloutPolicy(context, later(clock.now(), request.timeoutSeconds), true);
   const logs = workloadLogs(context);
   const followed = await group(context, 'Follow', () =>
@@ -112,10 +99,7 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     release: request.releaseName ?? '',
     health: recorded === undefined ? healthOf(followed.end) : 'unhealthy',
     ...ending,
-    revision: targets.revision?.revision ?? null,
-    rollbackRevision: rollbackTo?.revision ?? null,
-    ...(targets.revision && { revisionText: namesOf(targets.revision) }),
-    ...(rollbackTo && { rollbackRevisionText: namesOf(rollbackTo) }),
+    ...revisionFacts(targets, rollbackTo),
     canRollBack: await canRollBack(context, rollbackTo, followed.verdict),
     markedVerified,
     startedAt: startedAt.toISOString(),
@@ -124,6 +108,22 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     evidence,
     ...(services.length === 0 ? {} : { services }),
   };
+}
+
+async function findTargets(context: HealthContext): Promise<HealthTargets> {
+  const { agent } = context;
+  const found = await healthTargets(context);
+  const { revision } = found;
+  if (revision !== undefined && revision.status !== 'deployed') {
+    agent.log(
+      `Helm's record calls revision ${revision.revision} ${revision.status}: the live objects may be those of an earlier revision.`,
+    );
+  }
+  const { length } = found.objects;
+  agent.log(
+    `${length} ${length === 1 ? 'object' : 'objects'}: ${found.objects.map(({ ref }) => objectName(ref)).join(', ')}`,
+  );
+  return found;
 }
 
 function whyNotHealthy(
@@ -202,6 +202,15 @@ async function unmark(
   } catch (error) {
     agent.log(`Helm's record does not say that revision ${revision} is unhealthy: ${asTaskError(error).message}`);
   }
+}
+
+function revisionFacts({ revision }: HealthTargets, rollbackTo: Revision | undefined) {
+  return {
+    revision: revision?.revision ?? null,
+    rollbackRevision: rollbackTo?.revision ?? null,
+    ...(revision && { revisionText: namesOf(revision) }),
+    ...(rollbackTo && { rollbackRevisionText: namesOf(rollbackTo) }),
+  };
 }
 
 function namesOf(revision: Revision): string {
