@@ -1,7 +1,7 @@
 import { objectKey } from '../kubernetes/manifest';
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import type { FollowChanges, FollowSnapshot } from '../kubernetes/queries';
-import type { Facts } from './facts';
+import type { Facts, NodeFacts } from './facts';
 import { newPods, type Index } from './family';
 import { anyNode, liveIndex } from './liveIndex';
 import type { Reading, RolloutVerdict } from './model';
@@ -31,8 +31,9 @@ export function liveRollout(refs: readonly FollowedRef[]): LiveRollout {
   const keys = refs.map(({ ref }) => objectKey(ref));
   let followed: readonly FollowedObject[] = refs;
   let unread: readonly UnreadKind[] = [];
-  const settle = (facts: Facts | undefined): void => {
-    for (const key of live.apply(pending, facts?.nodes)) readings.forget(key);
+  let nodes: NodeFacts | undefined;
+  const settle = (): void => {
+    for (const key of live.apply(pending, nodes)) readings.forget(key);
     if (keys.some((key) => pending.has(key))) {
       followed = refs.map((ref, index) => {
         const key = keys[index] ?? '';
@@ -45,7 +46,11 @@ export function liveRollout(refs: readonly FollowedRef[]): LiveRollout {
   };
   return {
     apply: (changes) => {
-      for (const [key, object] of changes) pending.set(key, object);
+      for (const [key, object] of changes) {
+        // An object that was deleted and created again is a new one, and comes after all others.
+        if (object !== undefined && pending.has(key) && pending.get(key) === undefined) settle();
+        pending.set(key, object);
+      }
     },
     setUnread: (queries) => {
       const kinds = unreadKinds(queries);
@@ -53,7 +58,8 @@ export function liveRollout(refs: readonly FollowedRef[]): LiveRollout {
       if (JSON.stringify(kinds) !== JSON.stringify(unread)) unread = kinds;
     },
     judge: (facts, time) => {
-      settle(facts);
+      ({ nodes } = facts);
+      settle();
       const { index, pods } = live;
       const scene = { followed, unread, facts, index, pods, isAnythingEnding: live.isAnythingEnding() };
       return judgeScene(scene, time, readings.read);
