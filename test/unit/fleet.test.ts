@@ -32,6 +32,7 @@ describe('the name of an attachment', () => {
     [{}, 'deploy,deployed,early,west-1,shop,web,1.json'],
     [{ ring: '', cluster: '' }, 'deploy,deployed,,,shop,web,1.json'],
     [{ ring: 'a b/ü', attempt: 12 }, 'deploy,deployed,a_20b_2f_c3_bc,west-1,shop,web,12.json'],
+    [{ kind: 'rollback', outcome: 'alreadyThere' }, 'rollback,alreadyThere,early,west-1,shop,web,1.json'],
     [{ cluster: '##vso[x]~_' }, 'deploy,deployed,early,_23_23vso_5bx_5d_7e_5f,shop,web,1.json'],
   ];
   for (const [parts, name] of cases) {
@@ -46,10 +47,11 @@ describe('the name of an attachment', () => {
     const text = fc.string({ unit: 'binary', maxLength: 300 });
     fc.assert(
       fc.property(text, text, text, text, (ring, cluster, namespace, release) => {
-        const name = attachmentName({ ...deployed, ring, cluster, namespace, release, attempt: 999_999 });
+        const longest = { kind: 'rollback', outcome: 'alreadyThere', attempt: 999_999 } as const;
+        const name = attachmentName({ ...longest, ring, cluster, namespace, release });
         assert.match(name, /^[\w.,-]+$/);
         assert.ok(name.length <= attachmentNameLimit, `${name.length}`);
-        assert.equal(readAttachmentName(name)?.kind, 'deploy');
+        assert.equal(readAttachmentName(name)?.kind, 'rollback');
       }),
       { numRuns: 300 },
     );

@@ -25,7 +25,7 @@ const separator = ',';
 const extension = '.json';
 /** A longer field is cut and ends with this mark, which no escape contains. */
 const cutMark = '_';
-const limits = { outcome: 12, ring: 30, cluster: 60, namespace: 38, release: 38 } as const;
+const limits = { outcome: 12, ring: 30, cluster: 57, namespace: 38, release: 38 } as const;
 const fields = ['outcome', 'ring', 'cluster', 'namespace', 'release'] as const;
 
 /** Valid as a file name on every system, and at most 200 characters long. */
@@ -36,13 +36,15 @@ export function attachmentName(parts: AttachmentName): string {
 
 /** Everything but letters, digits, dots and hyphens becomes `_` and the two hexadecimal digits of each byte. */
 function escaped(text: string, limit: number): string {
-  let result = '';
-  for (const character of text) {
-    const next = /[A-Za-z0-9.-]/.test(character) ? character : bytesOf(character);
-    if (result.length + next.length > limit - cutMark.length) return result + cutMark;
-    result += next;
+  const parts = [...text].map((character) => (/[A-Za-z0-9.-]/.test(character) ? character : bytesOf(character)));
+  const whole = parts.join('');
+  if (whole.length <= limit) return whole;
+  let cut = '';
+  for (const part of parts) {
+    if (cut.length + part.length > limit - cutMark.length) break;
+    cut += part;
   }
-  return result;
+  return cut + cutMark;
 }
 
 function bytesOf(character: string): string {
