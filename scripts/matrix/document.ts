@@ -61,7 +61,7 @@ function headline({ ours }: Reliability): string {
 
 function comparison({ ours, plain }: Reliability): string[] {
   return [
-    '| changed by | interruptions | stuck | next run failed | succeeded, but left parts of the dead revision |',
+    '| changed by | interruptions | stuck | next run failed | succeeded, but left dead parts |',
     '|---|---|---|---|---|',
     ...tasks.flatMap((task) => [
       rowOfTask(
@@ -137,7 +137,7 @@ function byDisturbance({ ours, plain }: Reliability): string[] {
   return [
     '## By disturbance',
     '',
-    `| disturbance | ${tasks.map((task) => `of ${task}@1 | stuck | next run failed`).join(' | ')} | of plain Helm | stuck | next run failed |`,
+    `| disturbance | ${tasks.map((task) => `${task}@1 | stuck | next run failed`).join(' | ')} | plain Helm | stuck | next run failed |`,
     `|---|${'---|'.repeat(3 * (tasks.length + 1))}`,
     ...disturbances.map((name) => {
       const own = of(shown(ours), name);
