@@ -6,7 +6,7 @@ function largeManifest(name: string): string {
   const data = Array.from({ length: 200 }, (_, index) => `  key${index}: "value ${index} of ${name}"\n`).join('');
   const document = (index: number): string =>
     `---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}-${index}}\ndata:\n${data}`;
-  return Array.from({ length: 400 }, (_, index) => document(index)).join('');
+  return Array.from({ length: 2000 }, (_, index) => document(index)).join('');
 }
 
 describe('reading a large manifest in turns', () => {

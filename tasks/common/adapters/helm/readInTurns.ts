@@ -7,8 +7,8 @@ const turnMs = 50;
 const smallManifest = 100_000;
 
 /**
- * Fills the memory of `readGoYaml` and lets the event loop run between documents. Parsing 10 MB takes 5 s (measured),
- * in which otherwise no lease is renewed and no signal is heard.
+ * Fills the memory of `readGoYaml` and lets the event loop run between documents. Parsing 10 MB takes a second or more
+ * (measured), in which otherwise no lease is renewed and no signal is heard.
  */
 export async function readInTurns(manifest: string): Promise<void> {
   if (manifest.length < smallManifest) return;
