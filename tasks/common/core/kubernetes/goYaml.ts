@@ -8,6 +8,7 @@ import {
   type Document,
   type Node,
   type Scalar,
+  type YAMLError,
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
@@ -95,12 +96,13 @@ export function readOddYaml(text: string): YamlDocument {
   }
 }
 
-/** Each pass indents the flow collections that the lexer reports. It may report the next one in the next pass only. */
-const passesAtMost = 10;
+/** Each pass indents what the parser reports. It may report the next place in the next pass only. */
+const passesAtMost = 20;
 
 /**
- * go-yaml allows the lines of a flow collection to begin in any column, as in the output of `toPrettyJson` without
- * `indent`. This parser requires indentation, so such lines are indented where it reports the error.
+ * go-yaml allows the lines of a flow collection or a quoted text to begin in any column, as in the output of
+ * `toPrettyJson` without `indent`. This parser requires indentation, so such lines are indented where it reports the
+ * error.
  */
 function parsed(text: string): readonly Document.Parsed[] {
   let movedText = text;
@@ -116,15 +118,42 @@ function parsed(text: string): readonly Document.Parsed[] {
     });
     const all = Array.isArray(documents) ? documents : [];
     const error = all[0]?.errors[0];
-    const isFlow = error?.code === 'BAD_INDENT' && error.message.startsWith('Flow');
-    if (!isFlow || pass === passesAtMost) return all;
-    const moved = withFlowsMovedIn(movedText);
+    if (error === undefined || pass === passesAtMost) return all;
+    const moved = movedIn(movedText, error);
     if (moved === movedText) return all;
     movedText = moved;
   }
 }
 
+function movedIn(text: string, { code, message, pos }: YAMLError): string {
+  if (code === 'BAD_INDENT' && message.startsWith('Flow')) return withFlowsMovedIn(text);
+  const quote = code === 'MISSING_CHAR' ? /^Missing closing (["'])quote/.exec(message)?.[1] : undefined;
+  return quote === undefined ? text : withQuoteMovedIn(text, quote, pos[0]);
+}
+
 const farIn = ' '.repeat(200);
+
+/** Indents the lines of the quoted text that the parser gives up at `end`. Quoted texts lose such indentation. */
+function withQuoteMovedIn(text: string, quote: string, end: number): string {
+  const start = tokenStart(text, end);
+  const whole = quote === '"' ? /"(?:[^"\\]|\\[^])*"/y : /'(?:[^']|'')*'/y;
+  whole.lastIndex = start;
+  const found = whole.exec(text)?.[0];
+  if (found === undefined) return text;
+  return text.slice(0, start) + found.replaceAll('\n', `\n${farIn}`) + text.slice(start + found.length);
+}
+
+/** The start of the lexer's token that ends at `end`. */
+function tokenStart(text: string, end: number): number {
+  let at = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (token === flowEnd || otherMarks.has(token)) continue;
+    if (at + token.length >= end) return at;
+    at += token.length;
+  }
+  return at;
+}
+
 const [flowEnd, otherMarks] = ['\u0018', new Set(['\ufeff', '\u0002', '\u001f'])];
 
 /** Indents each flow collection that the lexer gives up at the beginning of a line, from that line to its end. */
