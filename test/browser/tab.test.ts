@@ -273,6 +273,7 @@ describe(`the results tab in a browser ${browserTag}`, function () {
     const { frame, page } = await show(stepsOf('rolled-back'));
     await unfold({ frame, page });
     await frame.locator('[data-object="Deployment/web"]').getByRole('button', { name: 'Copy link' }).click();
+    await page.waitForFunction('window.hostSettings.parameters.rollout !== undefined');
     const parameters = await page.evaluate<Record<string, string>>('window.hostSettings.parameters');
     assert.equal(parameters['rollout'], `${recordId(0)}/${reportName('rolled-back')}~Deployment/web`);
   });
@@ -288,7 +289,7 @@ describe(`the results tab in a browser ${browserTag}`, function () {
 
   it('tells the host that it is there, and how high it is', async () => {
     const { frame, page } = await show(stepsOf('rolled-back'));
-    assert.equal(await page.evaluate('window.hostRecord.loaded'), true);
+    await page.waitForFunction('window.hostRecord.loaded && window.hostRecord.heights.length > 0');
     const heightOf = (): Promise<number> => page.evaluate<number>('window.hostRecord.heights.at(-1)');
     const before = await heightOf();
     await frame.getByRole('heading', { name: 'Facts' }).click();
