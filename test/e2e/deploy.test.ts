@@ -24,6 +24,7 @@ describe('deploy of a chart', () => {
         revisionBefore: '',
         revision: '1',
         verifiedRevision: '1',
+        reservations: '',
       });
       assert.match(reportPath ?? '', /json$/);
 
@@ -57,7 +58,12 @@ describe('deploy of a chart', () => {
         assertOutcome(end, 'rolledBack', 'ReadinessProbeFailed');
         assert.equal(fewest, 1, 'Fewer pods were available than the strategy allows.');
         assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
-        assert.deepEqual(await s.marks(), ['1 verified=1', '2 unhealthy=2', '3 verified=3']);
+        assert.deepEqual(await s.marks(), [
+          '1 verified=1',
+          '2 broken=2_ReadinessProbeFailed_Deployment.web',
+          '2 unhealthy=2',
+          '3 verified=3',
+        ]);
         assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
 
         assert.equal(end.job.step('deploy').errorCount, 1);
