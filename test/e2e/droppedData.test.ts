@@ -24,7 +24,13 @@ function objectsOf(s: Scene): Record<'settings' | 'claim' | 'definition' | 'toy'
       spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'none', resources: { requests: { storage: '1Gi' } } },
     },
     definition: toyDefinition(group),
-    toy: { apiVersion: `${group}/v1`, kind: 'Toy', metadata: { name: 'bear' } },
+    // A revision of which nothing is judged would not be verified.
+    toy: {
+      apiVersion: `${group}/v1`,
+      kind: 'Toy',
+      metadata: { name: 'bear' },
+      status: { conditions: [{ type: 'Ready', status: 'True' }] },
+    },
   };
 }
 

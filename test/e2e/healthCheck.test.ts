@@ -211,7 +211,10 @@ describe('RolloutHealthCheck', () => {
           canRollBack: 'true',
         },
       );
-      assert.match(gateInstructions ?? '', /ConfigMap\/web[^]*Revision now: 2\. A rollback would go to revision 1\./);
+      assert.match(
+        gateInstructions ?? '',
+        /ConfigMap\/web[^]*Revision now: 2, app 1\.0\.0, [^]* A rollback would go to revision 1, app 1\.0\.0, /,
+      );
     },
   );
 
