@@ -76,6 +76,14 @@ describe('the history of a release', () => {
     ]);
   });
 
+  it('does not repeat the whole error of a failed revision in the log', () => {
+    const description = `Upgrade "web" failed: ${'x'.repeat(300)}`;
+    const [failed] = historyLines([{ ...history[1], status: 'failed', description }]);
+    assert.equal(failed, `5 failed | web 1.2.3 | Upgrade "web" failed: ${'x'.repeat(38)} ...`);
+    const link = `Upgrade complete (https://dev.azure.com/${'x'.repeat(100)})`;
+    assert.equal(historyLines([{ ...history[1], description: link }])[0], `5 deployed | web 1.2.3 | ${link}`);
+  });
+
   it('is a folded table in the summary, newest first, that no text breaks', () => {
     const summary = summaryOf(report({ history }));
     assert.match(summary, /<summary>History of the release \(2\)<\/summary>/);

@@ -36,7 +36,7 @@ export function attachmentName(parts: AttachmentName): string {
 
 /** Everything but letters, digits, dots and hyphens becomes `_` and the two hexadecimal digits of each byte. */
 function escaped(text: string, limit: number): string {
-  const parts = [...text].map((character) => (/[A-Za-z0-9.-]/.test(character) ? character : bytesOf(character)));
+  const parts = Array.from(text, (character) => (/[A-Za-z0-9.-]/.test(character) ? character : bytesOf(character)));
   const whole = parts.join('');
   if (whole.length <= limit) return whole;
   let cut = '';

@@ -360,13 +360,18 @@ function historyTable(history: readonly ReportedRevision[]): string {
   return foldedSection('History of the release', history.length, table);
 }
 
+/** Unit: characters. The whole error of a failed revision was logged when it failed. */
+const logDescriptionLimit = 60;
+
 /** One line for each revision, for the log. */
 export function historyLines(history: readonly ReportedRevision[]): string[] {
-  return history.map((one) =>
-    [`${one.revision} ${statusWords(one)}`, one.chart, timeWords(one), ...notesOf(one)]
+  return history.map((one) => {
+    const isFailed = one.status === 'failed';
+    const description = isFailed ? clipped(one.description, logDescriptionLimit) : one.description;
+    return [`${one.revision} ${statusWords(one)}`, one.chart, timeWords(one), ...notesOf({ ...one, description })]
       .filter((part) => part !== '')
-      .join(' | '),
-  );
+      .join(' | ');
+  });
 }
 
 export function testResult({ result }: ReportedTest): string {
