@@ -8,7 +8,7 @@ import { repository } from '../../scripts/build';
 import { writeSite } from '../../scripts/docs/writeSite';
 import { browserTag } from '../../scripts/test/summary';
 import { accessibilityProblemsOf } from '../support/tab/accessibility';
-import { browserObstacle, openBrowser } from '../support/tab/browser';
+import { openBrowserOrSkip } from '../support/tab/browser';
 
 /** One page of each make. A page with hundreds of inputs or causes takes axe some seconds. */
 const sample = [
@@ -29,12 +29,7 @@ describe(`the documentation in a browser, from the disk and without a network ${
 
   before(async function () {
     this.timeout(600_000);
-    const obstacle = browserObstacle();
-    if (obstacle !== undefined) {
-      console.log(`    skipped: ${obstacle}`);
-      this.skip();
-    }
-    browser = await openBrowser(console.log);
+    browser = await openBrowserOrSkip(this);
     out = await mkdtemp(path.join(tmpdir(), 'helm-safe-deploy-site-'));
     await writeSite(repository, out);
   });

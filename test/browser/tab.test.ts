@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Browser, FrameLocator, Page } from 'playwright-core';
 import { browserTag } from '../../scripts/test/summary';
 import { accessibilityProblems } from '../support/tab/accessibility';
-import { browserObstacle, openBrowser, pictureFolder } from '../support/tab/browser';
+import { openBrowserOrSkip, pictureFolder } from '../support/tab/browser';
 import { recordId, type RecordedStep } from '../support/tab/recordedRun';
 import { largeReport, openStep, stepWith, tabStates, type TabState } from '../support/tab/states';
 import { openTabStage, type OpenTab, type TabOptions, type TabStage } from '../support/tab/tabStage';
@@ -18,12 +18,7 @@ describe(`the results tab in a browser ${browserTag}`, function () {
 
   before(async function () {
     this.timeout(600_000);
-    const obstacle = browserObstacle();
-    if (obstacle !== undefined) {
-      console.log(`    skipped: ${obstacle}`);
-      this.skip();
-    }
-    browser = await openBrowser(console.log);
+    browser = await openBrowserOrSkip(this);
     stage = await openTabStage();
     states = await tabStates();
   });

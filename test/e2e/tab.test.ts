@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core';
 import { browserTag, realNodeTag } from '../../scripts/test/summary';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { accessibilityProblems } from '../support/tab/accessibility';
-import { browserObstacle, openBrowser, pictureFolder } from '../support/tab/browser';
+import { openBrowserOrSkip, pictureFolder } from '../support/tab/browser';
 import { recordRuns, type RecordedRun } from '../support/tab/realRuns';
 import { openTabStage, type TabStage } from '../support/tab/tabStage';
 
@@ -17,12 +17,7 @@ describe(`the results tab over real runs ${realNodeTag} ${browserTag}`, function
   before(async function () {
     this.timeout(1_800_000);
     cluster = await testCluster();
-    const obstacle = cluster.hasRealNode ? browserObstacle() : 'there is no real node';
-    if (obstacle !== undefined) {
-      console.log(`    skipped: ${obstacle}`);
-      this.skip();
-    }
-    browser = await openBrowser(console.log);
+    browser = await openBrowserOrSkip(this, cluster.hasRealNode ? undefined : 'there is no real node');
     stage = await openTabStage();
     runs = await recordRuns(cluster);
   });

@@ -8,7 +8,7 @@ import { browserPackages } from '../../../scripts/cluster/pins';
 const [program] = browserPackages.chromium;
 
 /** The reason why there can be no browser here, or undefined if it is there or can be installed. */
-export function browserObstacle(): string | undefined {
+function browserObstacle(): string | undefined {
   if (fs.existsSync(program)) return undefined;
   if (process.platform !== 'linux') return `this is ${process.platform}, not Linux`;
   if (!fs.existsSync('/usr/bin/apt-get')) return `there is no ${program}, and no apt-get to install it with`;
@@ -27,9 +27,19 @@ const flags = [
 ];
 
 /** Starts Debian's Chromium without a window. Installs it first where that is needed. */
-export async function openBrowser(log: (line: string) => void): Promise<Browser> {
+async function openBrowser(log: (line: string) => void): Promise<Browser> {
   await installDebianPackages(log, browserPackages);
   return chromium.launch({ executablePath: program, args: flags });
+}
+
+/** Skips the tests of the hook where there can be no browser. `otherObstacle` is one more reason for that. */
+export async function openBrowserOrSkip(hook: Mocha.Context, otherObstacle?: string): Promise<Browser> {
+  const obstacle = otherObstacle ?? browserObstacle();
+  if (obstacle !== undefined) {
+    console.log(`    skipped: ${obstacle}`);
+    hook.skip();
+  }
+  return openBrowser(console.log);
 }
 
 /** The folder for the pictures that a test run leaves. It is not committed. */
