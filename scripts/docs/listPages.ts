@@ -10,7 +10,7 @@ export function failureList(): string {
   return (Object.keys(advice) as FailureReason[])
     .map((reason) => {
       const { what, why } = reasonTexts[reason];
-      return `### ${reason}\n\n${what}\n\n- Why: ${why}\n- What to do: ${advice[reason]}`;
+      return `### ${reason}\n\n${what}\n\n- Why: ${why}\n- Next step: ${advice[reason]}`;
     })
     .join('\n\n');
 }
@@ -20,7 +20,7 @@ export function findingList(): string {
   return findingCodes
     .map((code) => {
       const text: { what: string; next?: string } = findingTexts[code];
-      const next = text.next === undefined ? [] : [`- What to do: ${text.next}`];
+      const next = text.next === undefined ? [] : [`- Next step: ${text.next}`];
       return [`### ${code}`, '', text.what, '', `- Severity: ${severityOf(code)}`, ...next].join('\n');
     })
     .join('\n\n');
