@@ -12,6 +12,7 @@ import { revisionText } from '../../tasks/common/core/report/revisionText';
 import { planSummary } from '../../tasks/common/core/rollbackPlan/document/summary';
 import type { PlanFinding } from '../../tasks/common/core/rollbackPlan/model/findings';
 import {
+  fates,
   fateWords,
   type ObjectFate,
   type PlannedObject,
@@ -64,16 +65,6 @@ export interface PlanView {
 }
 
 type Named = Pick<PlannedObject, 'kind' | 'name'>;
-
-const fateOrder: readonly ObjectFate[] = [
-  'deleted',
-  'takenOver',
-  'created',
-  'patched',
-  'orphaned',
-  'keptByPolicy',
-  'kept',
-];
 
 const tones: Readonly<Record<RollbackPlan['risk'], Tone>> = {
   none: 'neutral',
@@ -154,7 +145,7 @@ function rank({ tone }: FindingView): number {
 }
 
 function groupsOf(objects: readonly PlannedObject[]): PlanView['groups'] {
-  return fateOrder
+  return fates
     .map((fate) => ({
       fate,
       title: fateWords[fate].replace(/^./, (letter) => letter.toUpperCase()),

@@ -12,6 +12,7 @@ import { servicePodsWords } from '../../tasks/common/core/release/servicePods';
 import {
   heldBackSentence,
   restoredSentence,
+  executionFacts,
   rollbackHeading,
   type RollbackReport,
 } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
@@ -264,12 +265,7 @@ function rollbackView(report: RollbackReport): Own {
     answers: rollbackAnswers(report, tone),
     facts: filled([
       ['Target', report.targetRevision === null ? '' : `revision ${report.targetRevision}`],
-      ['Approval', report.approval],
-      ['Applied again', report.restoredObjects.join(', ')],
-      ['Deleted at the end', report.deletedObjects.join(', ')],
-      ['Deletions held back', report.heldBackDeletions.join(', ')],
-      ['Plan', report.planDigest],
-      ['Helm', report.helmVersion],
+      ...executionFacts(report),
       ...times(report),
     ]),
   };

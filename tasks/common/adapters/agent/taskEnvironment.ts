@@ -3,6 +3,7 @@
  * and rewrites a key file that other processes need.
  */
 
+import { TaskError } from '../../core/failure';
 import { isRecord } from '../../core/kubernetes/json';
 import { environmentSecrets, userinfoSecretsIn } from '../../core/text/secretSources';
 import { uniformEnvironment } from '../system/platform';
@@ -24,13 +25,27 @@ export interface TaskEnvironment {
   variable: (name: string) => string | undefined;
   /** Returns a value that an earlier phase of the step set. */
   taskVariable(name: string): string | undefined;
-  serviceConnection(id: string): ServiceConnection | undefined;
+  serviceConnection: (id: string) => ServiceConnection | undefined;
   /** The ids leave out the job's own connection, and those that cannot be of a cluster. */
   serviceConnections: readonly string[];
   /** All secrets that came with the job. Those in kubeconfigs become known when the kubeconfigs are read. */
   secrets: readonly string[];
   /** Without any of the above, and with the proxy of the agent. On Windows all names are in capitals. */
   childEnvironment: NodeJS.ProcessEnv;
+}
+
+/** Throws `ConnectionMissing` if the agent handed over no connection with the id that the input holds. */
+export function requiredConnection(
+  { serviceConnection }: Pick<TaskEnvironment, 'serviceConnection'>,
+  id: string,
+  input: string,
+): ServiceConnection {
+  const connection = serviceConnection(id);
+  if (connection !== undefined) return connection;
+  throw new TaskError(
+    'ConnectionMissing',
+    `The agent handed over no service connection "${id}" for the input ${input}: it does not exist in this project, or the pipeline may not use it.`,
+  );
 }
 
 const agentsOwnConnection = 'SYSTEMVSSCONNECTION';

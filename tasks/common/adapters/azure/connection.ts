@@ -12,7 +12,7 @@ import {
   type KubeconfigFiles,
 } from '../../core/kubernetes/kubeconfig';
 import type { Redact } from '../../core/text/secrets';
-import type { ServiceConnection } from '../agent/taskEnvironment';
+import { requiredConnection, type ServiceConnection } from '../agent/taskEnvironment';
 import { openClusterIdentity } from '../kubernetes/clusterIdentity';
 import { writeConnection, type ClusterConnection, type ConnectionHost } from '../kubernetes/connection';
 import { codeOf } from '../kubernetes/errors';
@@ -79,13 +79,7 @@ export function azureSignIn(host: AzureHost, id: string, options: AzureOptions):
 }
 
 function azureFacts({ environment }: AzureHost, id: string): ServiceConnection {
-  const facts = environment.serviceConnection(id);
-  if (facts === undefined) {
-    throw new TaskError(
-      'ConnectionMissing',
-      `The agent handed over no service connection "${id}" for the input azureSubscription: it does not exist in this project, or the pipeline may not use it.`,
-    );
-  }
+  const facts = requiredConnection(environment, id, 'azureSubscription');
   const { scheme = '' } = facts;
   if (/^(?:Kubernetes|Token|None)$/i.test(scheme) || facts.authorization('kubeconfig') !== undefined) {
     throw new TaskError(

@@ -15,7 +15,7 @@ import {
   type RepositoryLogin,
 } from '../../core/inputs/chartLogins';
 import type { PrivateFolder } from '../agent/privateFolder';
-import type { ServiceConnection, TaskEnvironment } from '../agent/taskEnvironment';
+import { requiredConnection, type TaskEnvironment } from '../agent/taskEnvironment';
 import { download, type DownloadLimits } from './download';
 
 interface ChartLoginOptions {
@@ -59,7 +59,7 @@ async function registryVariables(id: string | undefined, options: ChartLoginOpti
 }
 
 function connectionLogin(environment: TaskEnvironment, id: string): RegistryLogin {
-  const login = registryLogin(connectionOf(environment, id, 'containerRegistry'));
+  const login = registryLogin(requiredConnection(environment, id, 'containerRegistry'));
   if ('problem' in login) throw unusable('containerRegistry', login.problem);
   return login;
 }
@@ -71,7 +71,7 @@ function azureLogin(registry: AzureRegistry | undefined, existing: string | unde
 
 async function privateRepositories(id: string, options: ChartLoginOptions): Promise<Record<string, string>> {
   const { environment, folder, caFile } = options;
-  const login = repositoryLogin(connectionOf(environment, id, 'chartRepositoryConnection'));
+  const login = repositoryLogin(requiredConnection(environment, id, 'chartRepositoryConnection'));
   if ('problem' in login) throw unusable('chartRepositoryConnection', login.problem);
   options.onSecret(login.password);
   const index = await readIndex(login, options);
@@ -130,15 +130,6 @@ function meaningOf(status: number | undefined): string {
     default:
       return '';
   }
-}
-
-function connectionOf(environment: TaskEnvironment, id: string, input: string): ServiceConnection {
-  const connection = environment.serviceConnection(id);
-  if (connection !== undefined) return connection;
-  throw new TaskError(
-    'ConnectionMissing',
-    `The agent handed over no service connection "${id}" for the input ${input}: it does not exist in this project, or the pipeline may not use it.`,
-  );
 }
 
 function unusable(input: string, problem: string): TaskError {

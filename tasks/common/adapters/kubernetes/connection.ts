@@ -12,7 +12,7 @@ import {
 } from '../../core/kubernetes/kubeconfig';
 import type { ClusterIdentity } from './clusterIdentity';
 import type { PrivateFolder } from '../agent/privateFolder';
-import type { ServiceConnection, TaskEnvironment } from '../agent/taskEnvironment';
+import { requiredConnection, type ServiceConnection, type TaskEnvironment } from '../agent/taskEnvironment';
 
 /** Helm and our own client share it. */
 export interface ClusterConnection {
@@ -71,13 +71,7 @@ function readKubeconfig(
 }
 
 function serviceConnectionKubeconfig(id: string, environment: TaskEnvironment): Kubeconfig {
-  const connection = environment.serviceConnection(id);
-  if (connection === undefined) {
-    throw new TaskError(
-      'ConnectionMissing',
-      `The agent handed over no service connection "${id}" for the input kubernetesServiceConnection: it does not exist in this project, or the pipeline may not use it.`,
-    );
-  }
+  const connection = requiredConnection(environment, id, 'kubernetesServiceConnection');
   const { scheme = '' } = connection;
   if (/^(?:ServicePrincipal|WorkloadIdentityFederation|ManagedServiceIdentity)$/i.test(scheme)) {
     throw new TaskError(

@@ -21,16 +21,6 @@ const fateWords: Record<ObjectFate, string> = {
   kept: 'kept',
 };
 
-const fateOrder: readonly ObjectFate[] = [
-  'deleted',
-  'takenOver',
-  'created',
-  'patched',
-  'orphaned',
-  'keptByPolicy',
-  'kept',
-];
-
 /** The risk on one screen, then all details, folded. No text of a plan can become mark-up. */
 export function planMarkdown(plan: RollbackPlan): string {
   return markdownPage([...planOverview(plan), ...details(plan)]);
@@ -164,7 +154,7 @@ const rehearsalWords: Record<HelmOfPlan['rehearsal'], string> = {
 };
 
 export function countsText({ objects }: Pick<RollbackPlan, 'objects'>): string {
-  const counts = fateOrder.flatMap((fate) => {
+  const counts = fates.flatMap((fate) => {
     const number = objects.filter((object) => object.fate === fate).length;
     return number === 0 ? [] : [`${number} ${fateWords[fate]}`];
   });
@@ -175,15 +165,13 @@ function details(plan: RollbackPlan): string[] {
   const budget = { left: diffBudget };
   return [
     foldedSection('All findings', plan.findings.length, plan.findings.map(findingLine).join('\n')),
-    ...fateOrder
-      .filter((fate) => fates.includes(fate))
-      .map((fate) =>
-        fateSection(
-          fate,
-          plan.objects.filter((object) => object.fate === fate),
-          budget,
-        ),
+    ...fates.map((fate) =>
+      fateSection(
+        fate,
+        plan.objects.filter((object) => object.fate === fate),
+        budget,
       ),
+    ),
     driftSection(plan.objects),
     hookSection(plan),
     passedSection(plan.passed),

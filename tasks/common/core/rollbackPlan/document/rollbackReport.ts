@@ -157,6 +157,18 @@ export function heldBackSentence(names: readonly string[]): string {
   return `The fence held back deletions of Helm that are not in the plan: ${names.join(', ')}. Do not trust this Helm binary.`;
 }
 
+/** Names and values; a value may be empty. */
+export function executionFacts(report: RollbackReport): [string, string][] {
+  return [
+    ['Approval', report.approval],
+    ['Applied again', report.restoredObjects.join(', ')],
+    ['Deleted at the end', report.deletedObjects.join(', ')],
+    ['Deletions held back', report.heldBackDeletions.join(', ')],
+    ['Plan', report.planDigest],
+    ['Helm', report.helmVersion],
+  ];
+}
+
 /** A step that plans shows the plan itself. */
 export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | undefined): string {
   if (report.action === 'plan' && plan !== undefined) return planMarkdown(plan);
@@ -165,12 +177,7 @@ export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | un
     ['Target', report.targetRevision === null ? '' : `revision ${report.targetRevision}`],
     ['Serving now', servingWords(report)],
     ['Health', report.health === '' ? '' : `${report.health} (before: ${report.healthBefore || 'not checked'})`],
-    ['Approval', report.approval],
-    ['Applied again', report.restoredObjects.join(', ')],
-    ['Deleted at the end', report.deletedObjects.join(', ')],
-    ['Deletions held back', report.heldBackDeletions.join(', ')],
-    ['Plan', report.planDigest],
-    ['Helm', report.helmVersion],
+    ...executionFacts(report),
   ];
   return markdownPage([
     `## ${cell(rollbackHeading(report))}`,

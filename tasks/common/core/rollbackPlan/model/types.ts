@@ -124,7 +124,8 @@ export interface RevisionFacts {
   deployedBy: string;
 }
 
-export const fates = ['kept', 'patched', 'created', 'deleted', 'orphaned', 'takenOver', 'keptByPolicy'] as const;
+/** In the order in which pages show them. */
+export const fates = ['deleted', 'takenOver', 'created', 'patched', 'orphaned', 'keptByPolicy', 'kept'] as const;
 
 /** `orphaned`: no manifest declares it any more. `takenOver`: it did not belong to this release before. */
 export type ObjectFate = (typeof fates)[number];
