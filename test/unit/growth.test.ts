@@ -10,7 +10,7 @@ import { blamedObject, helmFailureReason, helmMessage, withoutObjects } from '..
 import { manifestObjects } from '../../tasks/common/core/kubernetes/manifest';
 import { quantity } from '../../tasks/common/core/kubernetes/quantity';
 import { cell } from '../../tasks/common/core/text/markdown';
-import { textDiff } from '../../tasks/common/core/rollbackPlan/model/textDiff';
+import { textDiff } from '../../tasks/common/core/text/textDiff';
 import { redactor } from '../../tasks/common/core/text/secrets';
 import { checkValuesFile } from '../../tasks/common/core/inputs/valuesFile';
 import { isNestedTooDeep } from '../../tasks/common/core/kubernetes/yamlDepth';

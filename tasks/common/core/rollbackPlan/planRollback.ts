@@ -16,7 +16,7 @@ import { manifestReader, type ManifestReader } from './model/places';
 import { canTrap, isStatefulSet, trappedPods } from './objects/statefulSets';
 import type { Redact } from '../text/secrets';
 import { chooseTarget, proofOf, shortened, type TargetChoice } from './model/target';
-import { narrow } from './model/textDiff';
+import { narrow } from '../text/textDiff';
 import type { ReleasePlanInputs, RevisionFacts, Risk, RollbackPlan } from './model/types';
 
 /** Never throws: a rollback that is impossible gives a plan with the risk `refused`. */

@@ -14,7 +14,7 @@ import { canTrap, trappedPods } from './objects/statefulSets';
 import { podHold } from '../rollout/heldPods';
 import { at } from '../kubernetes/read';
 import { shortened } from './model/target';
-import { narrow, textDiff } from './model/textDiff';
+import { narrow, textDiff } from '../text/textDiff';
 import type { PlainWorkload, PlannedObject, RollbackPlan, WorkloadPlanInputs } from './model/types';
 import { undoOf, type UndoChoice } from './objects/workloadHistory';
 

@@ -15,7 +15,7 @@ import { declarationsOf, foreignMarks, withoutMarks } from './foreignMarks';
 import { hidden, secretKeys, type ObjectStates } from './hiddenSecrets';
 import { imageChanges } from './images';
 import { pluralOf } from '../model/places';
-import { textDiff, type TextDiff } from '../model/textDiff';
+import { textDiff, type TextDiff } from '../../text/textDiff';
 import type { PlannedDrift, ObjectFate, PlannedObject, Seal, ServedKinds, Sha256 } from '../model/types';
 
 /** Helm deletes these early: they could keep the target from becoming healthy (measured with a ResourceQuota). */
