@@ -10,6 +10,7 @@ import { flavouredManifest, flavouredTask, productionFlavour, readFlavour, readT
 import { marketplaceLinks } from './package/marketplaceLinks';
 import type { PackageJson } from './package/marketplaceLinks';
 import type { Flavour, FlavourName, Manifest, TaskIdentity } from './package/flavour';
+import { smallAzure, smallYaml } from './package/smallLibraries';
 import { sbomFile, softwareBill } from './package/softwareBill';
 import { thirdPartyNotices } from './package/thirdPartyNotices';
 
@@ -162,7 +163,7 @@ async function bundleTask({ source, name, entries }: { source: string; name: str
     sourcemap: 'external',
     legalComments: 'external',
     metafile: true,
-    plugins: [azureApart],
+    plugins: [smallYaml, azureApart],
   });
   if (result.warnings.length > 0) {
     throw new Error(`esbuild warns about ${name}: ${result.warnings.map((warning) => warning.text).join('; ')}`);
@@ -197,6 +198,7 @@ async function bundlePart(source: string, { file, entry }: Pick<(typeof parts)[n
     ...bundling(source),
     entryPoints: [path.join(source, 'tasks', 'common', entry)],
     outfile: file,
+    plugins: file === azureFile ? [smallAzure] : [],
     legalComments: 'external',
     metafile: true,
   });

@@ -22,7 +22,7 @@ export async function packageExtension(source: string, flavour: FlavourName = pr
     await build({ source, out, flavour });
     const raw = path.join(out, 'raw.vsix');
     await createExtension({ root: extensionFolder(out), vsix: raw });
-    return writeVsix(normalised(readVsix(await readFile(raw))));
+    return await writeVsix(normalised(readVsix(await readFile(raw))));
   } finally {
     await rm(out, { recursive: true, force: true });
   }

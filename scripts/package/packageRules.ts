@@ -7,7 +7,7 @@ import { partText } from './vsix';
 import type { Parts } from './vsix';
 
 /** The size budget of the package. Agents download a task for each job, and on-premises servers refuse 25 MB. */
-export const mostBytes = 1_300_000;
+export const mostBytes = 1_000_000;
 
 /** File types that a package may contain. For these tfx does not depend on the machine. */
 const knownTypes = ['.js', '.json', '.md', '.png', '.html', '.css', '.vsixmanifest', '.vsomanifest'];

@@ -1,5 +1,5 @@
-import { unzipSync, zipSync } from 'fflate';
-import type { Zippable } from 'fflate';
+import { unzipSync } from 'fflate';
+import { zip } from './zip';
 
 /** The files of a package, keyed by their path in it. */
 export type Parts = ReadonlyMap<string, Uint8Array>;
@@ -11,13 +11,8 @@ export function readVsix(vsix: Uint8Array): Map<string, Uint8Array> {
 }
 
 /** Returns the same bytes for the same parts, whatever order, time and permissions their files had. */
-export function writeVsix(parts: Parts): Uint8Array {
-  // fflate writes the local date fields, so this date is the same in every time zone.
-  const mtime = new Date(1980, 0, 1);
-  const sorted: Zippable = {};
-  for (const [name, content] of [...parts].sort(([a], [b]) => (a < b ? -1 : 1)))
-    sorted[name] = [content, { mtime, level: 9 }];
-  return zipSync(sorted);
+export async function writeVsix(parts: Parts): Promise<Uint8Array> {
+  return zip([...parts].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /**

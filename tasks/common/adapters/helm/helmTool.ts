@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { unzipSync } from 'fflate';
 import { TaskError } from '../../core/failure';
 import { helmArchive, knownPatch, newestOf, parseSum, type HelmArchive } from '../../core/helm/helmVersion';
 import type { HelmDownload } from '../../core/inputs/helmVersionInput';
@@ -185,7 +186,7 @@ function sumIn(answer: Download, options: HelmToolOptions, archiveName: string):
 async function unpacked(options: HelmToolOptions, { name, program }: HelmArchive, bytes: Buffer): Promise<Uint8Array> {
   let data: Uint8Array | undefined;
   try {
-    data = name.endsWith('.zip') ? await fromZip(bytes, program) : await fromTar(bytes, program);
+    data = name.endsWith('.zip') ? fromZip(bytes, program) : await fromTar(bytes, program);
   } catch (error) {
     throw failed(options, `${place(options, name)} cannot be unpacked: ${(error as Error).message}`);
   }
@@ -193,8 +194,7 @@ async function unpacked(options: HelmToolOptions, { name, program }: HelmArchive
   return data;
 }
 
-async function fromZip(bytes: Buffer, program: string): Promise<Uint8Array | undefined> {
-  const { unzipSync } = await import('fflate');
+function fromZip(bytes: Buffer, program: string): Uint8Array | undefined {
   return unzipSync(bytes, { filter: ({ name }) => name === program })[program];
 }
 

@@ -1,0 +1,70 @@
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import type { Plugin } from 'esbuild';
+
+/**
+ * Takes the ES modules of the package `yaml`, which its exports offer to browsers only. Of these esbuild leaves out
+ * what no task uses; of CommonJS modules it cannot.
+ */
+export const smallYaml: Plugin = {
+  name: 'small-yaml',
+  setup: (bundle) => {
+    bundle.onResolve({ filter: /^yaml$/ }, ({ resolveDir }) => {
+      const manifest = createRequire(path.join(resolveDir, 'any.js')).resolve('yaml/package.json');
+      return { path: path.join(path.dirname(manifest), 'browser', 'index.js') };
+    });
+  },
+};
+
+/** Clients of msal-node for flows that no service connection has, and what only they use. */
+const unusedClients = [
+  'AuthorizationCodeClient',
+  'DpopProofGenerator',
+  'OnBehalfOfClient',
+  'PopTokenGenerator',
+  'RefreshTokenClient',
+  'SilentFlowClient',
+  'UserFederatedIdentityCredentialClient',
+  'UsernamePasswordClient',
+];
+
+/** Files of jsonwebtoken that ask whether Node is at least 6.12, 15.7 and 16.9. They would bring the package semver. */
+const nodeVersions = ['psSupported', 'asymmetricKeyDetailsSupported', 'rsaPssKeyDetailsSupported'];
+
+/**
+ * Leaves out what msal-node has beyond signing in as an application or a managed identity: clients of other flows, and
+ * all of jsonwebtoken but signing. A client that is used all the same throws. The build fails when a file that is to be
+ * left out is not found, as a new version of the library may have another one in its place.
+ */
+export const smallAzure: Plugin = {
+  name: 'small-azure',
+  setup: (bundle) => {
+    const missing = new Set([...unusedClients, ...nodeVersions]);
+    const client = new RegExp(`[\\\\/]@azure[\\\\/].*[\\\\/](${unusedClients.join('|')})\\.mjs$`);
+    bundle.onLoad({ filter: client }, ({ path: file }) => {
+      const name = path.basename(file, '.mjs');
+      missing.delete(name);
+      const message = JSON.stringify(`${name} is not part of this bundle.`);
+      return { contents: `export class ${name} { constructor() { throw new Error(${message}); } }` };
+    });
+    bundle.onLoad(
+      { filter: new RegExp(`[\\\\/]jsonwebtoken[\\\\/]lib[\\\\/](${nodeVersions.join('|')})\\.js$`) },
+      (file) => {
+        missing.delete(path.basename(file.path, '.js'));
+        return { contents: 'module.exports = true;' };
+      },
+    );
+    bundle.onResolve({ filter: /^jsonwebtoken$/ }, ({ resolveDir }) => ({
+      path: 'jsonwebtoken',
+      namespace: 'signing-only',
+      pluginData: resolveDir,
+    }));
+    bundle.onLoad({ filter: /./, namespace: 'signing-only' }, ({ pluginData }) => ({
+      contents: `import sign from 'jsonwebtoken/sign.js'; export default { sign };`,
+      resolveDir: String(pluginData),
+    }));
+    bundle.onEnd(() => ({
+      errors: [...missing].map((name) => ({ text: `Nothing named ${name} was left out of the library for Azure.` })),
+    }));
+  },
+};
