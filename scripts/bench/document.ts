@@ -1,4 +1,5 @@
 import type { RequestCounts } from './apiRequests';
+import { expansionSection, type ExpansionTime } from './expansion';
 import type { FollowingCosts } from './followingCost';
 import type { HealthyTime } from './healthyTime';
 import type { LargeChartTime } from './largeChart';
@@ -38,6 +39,7 @@ export interface Results {
   readonly followingCosts?: FollowingCosts | undefined;
   readonly planTimes?: readonly PlanTime[];
   readonly largeChartTimes?: readonly LargeChartTime[];
+  readonly expansionTimes?: readonly ExpansionTime[];
   /** A sentence for each measurement that was not possible, with the reason. */
   readonly skipped: readonly string[];
 }
@@ -61,6 +63,7 @@ export function benchmarksPage(results: Results, showsRequests: boolean): string
     ...(results.followingCosts === undefined ? [] : followingSection(results.followingCosts)),
     ...section(results.planTimes ?? [], planSection),
     ...section(results.largeChartTimes ?? [], largeChartSection),
+    ...section(results.expansionTimes ?? [], expansionSection),
   ].join('\n');
 }
 

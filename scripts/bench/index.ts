@@ -9,6 +9,7 @@ import { down, status } from '../cluster/cluster';
 import { packageExtension } from '../package/index';
 import { readVsix } from '../package/vsix';
 import { benchmarksPage, missedTargets, sectionNote, type Results } from './document';
+import { measureExpansion } from './expansion';
 import { measureFollowingCosts, type FollowingCosts } from './followingCost';
 import { measureLargeChart, type LargeChartTime } from './largeChart';
 import { measureHealthyTimes, type HealthyTime } from './healthyTime';
@@ -71,7 +72,7 @@ async function measured(options: BenchOptions, folder: string): Promise<Results>
   const vsix = path.join(folder, 'helm-safe-deploy.vsix');
   await writeFile(vsix, content);
   const wants = (part: Part): boolean => options.parts.includes(part);
-  const needsCluster = options.parts.some((part) => part !== 'd');
+  const needsCluster = options.parts.some((part) => part !== 'd' && part !== 'j');
   const found = needsCluster
     ? await withCluster(options, (cluster) => onCluster(cluster, { vsix, folder }, options))
     : undefined;
@@ -93,6 +94,7 @@ async function measured(options: BenchOptions, folder: string): Promise<Results>
     followingCosts: found?.followingCosts,
     planTimes: found?.planTimes ?? [],
     largeChartTimes: found?.largeChartTimes ?? [],
+    expansionTimes: wants('j') ? measureExpansion(options.runs) : [],
     skipped: found?.skipped ?? [],
   };
 }

@@ -2,9 +2,9 @@ import { parseArgs } from 'node:util';
 
 /**
  * The measurements: step time, start-up, API requests, package size, time to the verdict, time to healthy, following,
- * planning, a large chart.
+ * planning, a large chart, expanding the fleet template.
  */
-export const parts = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'] as const;
+export const parts = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'] as const;
 export type Part = (typeof parts)[number];
 
 export const usage = `Usage: npm run bench [-- OPTIONS]
@@ -15,7 +15,8 @@ Compares HelmSafeDeploy with plain Helm on a cluster of its own and writes docs/
                     (c) API requests, (d) size of the package, (e) time to the verdict on broken workloads,
                     (f) time to healthy, (g) what following up to 5,000 pods costs,
                     (h) planning a rollback of up to 500 objects,
-                    (i) a chart with 3 MB of CustomResourceDefinitions
+                    (i) a chart with 3 MB of CustomResourceDefinitions,
+                    (j) expanding the fleet template for 1,000 clusters
   --update          with --only: puts its sections into docs/benchmarks.md and leaves the others as they are
   --runs N          pairs of runs of each case [9]; a third of it for 50 workloads, (e), (h) and (i); one of (g)
   --helm 3.17.3,…   only these Helms, by version; then only to the terminal, too

@@ -133,6 +133,7 @@ const health: Reader<HealthReport> = shape<HealthReport>({
   canRollBack: flag,
   markedVerified: flag,
   ring: text,
+  failedClusters: count,
   services: list(service, 200),
 });
 

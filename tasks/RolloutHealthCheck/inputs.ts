@@ -28,6 +28,7 @@ export const inputDefaults = {
   markVerified: 'false',
   fleet: '',
   toleratedFailures: '0',
+  failedBefore: '0',
 } as const;
 
 const fallbackTimeoutSeconds = 300;
@@ -93,6 +94,7 @@ const mostTolerated = 1_000_000;
 
 function readFleet(read: InputReader): HealthRequest['fleet'] {
   const tolerated = read.parsed('toleratedFailures', 'a whole number', parseCount, 0);
+  const failedBefore = read.parsed('failedBefore', 'a whole number', parseCount, 0);
   const names = read.entries('fleet').flatMap(({ text }) => text.split(/[\s,]+/).filter((name) => name !== ''));
   if (names.length === 0) return undefined;
   const wrong = names.find((name) => !/^[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?$/.test(name));
@@ -103,7 +105,7 @@ function readFleet(read: InputReader): HealthRequest['fleet'] {
       problem: 'expected names of clusters: letters, digits and -, at most 59',
     });
   }
-  return { clusters: [...new Set(names)], tolerated };
+  return { clusters: [...new Set(names)], tolerated, failedBefore };
 }
 
 function parseCount(text: string): number | undefined {

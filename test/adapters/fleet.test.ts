@@ -74,7 +74,7 @@ describe('a fleet whose reports are attachments of the run', () => {
     azure.run.attachments.push({ type, name: attachment, content: JSON.stringify(content) });
   }
 
-  const question = { ring: 'early', clusters: ['a', 'b'], tolerated: 0 };
+  const question = { ring: 'early', clusters: ['a', 'b'], tolerated: 0, failedBefore: 0 };
   const check = () => checkFleet({ agent: silent, azure: reader(), clock }, question, 'Ring_early');
 
   it('is judged by two requests, however many clusters there are', async () => {
@@ -84,6 +84,7 @@ describe('a fleet whose reports are attachments of the run', () => {
     assert.equal(report.health, 'unhealthy');
     assert.equal(report.reason, 'ClustersFailed');
     assert.equal(report.failedWorkload, 'Cluster/b');
+    assert.equal(report.failedClusters, 1);
     assert.deepEqual(reportProblems(report), []);
     assert.equal(azure.requests.length, 2);
   });

@@ -5,6 +5,7 @@ import { stagesOf } from '../support/pipelines/templates';
 import { walkPipeline, type Walk, type Walked } from '../support/pipelines/walk';
 import { identityJson, startAzureDevOps } from '../support/azureDevOps';
 import { kubeconfigConnection, productAgent } from '../support/product';
+import { fakeWorkload, kubectl } from './rollbackScenes';
 import { app, fake, scenes, type Scene } from './scenes';
 
 type Decision = NonNullable<Walk['decide']>;
@@ -102,6 +103,54 @@ describe('deploy-with-rollback, walked job by job', () => {
     assert.equal(automatic.run['Deploy']?.jobs['Deploy']?.outputs?.['deploy.outcome'], 'rolledBack');
     assert.match(await s.history(), /deployed$/);
   });
+});
+
+describe('health-check-with-rollback, walked job by job', () => {
+  const { scene } = scenes();
+
+  scene(
+    'a broken Deployment that something else has deployed goes back after the gate, and after a rejection it stays',
+    async (s) => {
+      const deployment = '/apis/apps/v1/namespaces/$ns/deployments/web';
+      const revisions = (count: number): Promise<unknown> =>
+        s.until('the controller keeps every revision', async () => {
+          return (await s.list('/apis/apps/v1/namespaces/$ns/replicasets')).length === count;
+        });
+      const isBroken = async () => (await s.field(deployment, 'spec.template.spec.nodeSelector.none')) === 'such';
+      const check = (decide?: Decision, more: Readonly<Record<string, Value>> = {}): Promise<Walked> =>
+        walkStages(
+          s,
+          stagesOf('health-check-with-rollback', {
+            environment: 'production',
+            kubernetesServiceConnection: 'cluster',
+            namespace: s.namespace,
+            deploymentName: 'web',
+            toRevision: 'previous',
+            timeout: '1m',
+            healthInputs: { graces },
+            rollbackInputs: { stableFor: '0' },
+            ...more,
+          }),
+          decide,
+        );
+      await s.cluster.apply(s.namespace, JSON.stringify(fakeWorkload('Deployment', 'web', 'one')));
+      await revisions(1);
+      assert.equal(ran(await check()), 'Health Succeeded');
+      const patch = { spec: { template: { spec: { nodeSelector: { none: 'such' } } } } };
+      await kubectl(s, 'patch', 'deployment/web', '--patch', JSON.stringify(patch));
+      await revisions(2);
+      const kept = await check('reject', { onReject: 'keep' });
+      assert.match(ran(kept), /Plan Succeeded, Gate SucceededWithIssues$/, JSON.stringify(kept.logs));
+      assert.equal(await isBroken(), true);
+      const back = await check();
+      assert.equal(
+        ran(back),
+        'Health Failed, Plan Succeeded, Gate Succeeded, Rollback Succeeded, HealthAfterRollback Succeeded',
+        JSON.stringify(back.logs),
+      );
+      assert.equal(await isBroken(), false);
+    },
+  );
 });
 
 describe('a fleet of three clusters in two rings, walked job by job', () => {

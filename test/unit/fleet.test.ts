@@ -80,7 +80,7 @@ describe('the name of an attachment', () => {
 });
 
 describe('the verdict about a ring', () => {
-  const question = { ring: 'early', clusters: ['a', 'b-1'], tolerated: 0 };
+  const question = { ring: 'early', clusters: ['a', 'b-1'], tolerated: 0, failedBefore: 0 };
   const report = (cluster: string, outcome: string, more: Partial<AttachmentName> = {}): AttachmentName => ({
     ...deployed,
     cluster,
@@ -116,6 +116,24 @@ describe('the verdict about a ring', () => {
       assert.equal(verdict.members.map(({ state }) => state).join(' '), states);
       assert.equal(verdict.isHealthy, good);
       assert.match(fleetSummary(asked, verdict), good ? /^Ring early is healthy/ : /^Ring early is unhealthy/);
+    });
+  }
+});
+
+describe('the verdict about a later stage of the same ring', () => {
+  const cases: [failedBefore: number, outcome: string, tolerated: number, failed: number, isHealthy: boolean][] = [
+    [0, 'deployed', 0, 0, true],
+    [1, 'deployed', 1, 1, true],
+    [1, 'failed', 1, 2, false],
+    [1, 'failed', 2, 2, true],
+    [2, 'deployed', 1, 2, false],
+  ];
+  for (const [failedBefore, outcome, tolerated, failed, isHealthy] of cases) {
+    it(`${failedBefore} failed before, now ${outcome}, ${tolerated} tolerated: ${isHealthy ? 'healthy' : 'unhealthy'}`, () => {
+      const asked = { ring: 'early', clusters: ['a'], tolerated, failedBefore };
+      const verdict = judgeFleet(asked, [{ ...deployed, cluster: 'a', outcome }], new Set());
+      assert.deepEqual([verdict.failed, verdict.isHealthy], [failed, isHealthy]);
+      assert.equal(fleetSummary(asked, verdict).includes(`${failedBefore} failed before`), failedBefore > 0);
     });
   }
 });

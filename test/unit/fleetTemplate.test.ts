@@ -13,6 +13,10 @@ function fleet(clusters: Readonly<Record<string, string>>, more: Readonly<Record
   return { clusters: list, rings, releaseName: 'shop', chart: 'charts/shop', namespace: 'shop', ...more };
 }
 
+function ringOf(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`c${index}`, 'only']));
+}
+
 const small = { 'west-1': 'early', 'west-2': 'late', 'east-1': 'late' };
 
 describe('the fleet template', function () {
@@ -26,18 +30,23 @@ describe('the fleet template', function () {
   }
 
   it('lets each job wait for the one that is `parallel` places before it', () => {
-    const clusters = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`c${index}`, 'only']));
-    for (const parallel of [1, 2, 5, 10]) {
-      const [ring] = stagesOf('fleet', fleet(clusters, { parallel })).stages;
-      for (const [index, job] of (ring?.jobs ?? []).slice(0, 12).entries()) {
-        assert.deepEqual(job.dependsOn, index < parallel ? [] : [`Cluster_c${index - parallel}`]);
+    for (const parallel of [1, 2, 5, 10, 25, 50, 100]) {
+      const { stages } = stagesOf('fleet', fleet(ringOf(250), { parallel }));
+      for (const [stage, work] of [
+        ['Ring_only', 'Cluster'],
+        ['Rollback_only', 'Rollback'],
+      ]) {
+        const jobs = stages.find(({ name }) => name === stage)?.jobs.slice(0, 250) ?? [];
+        assert.equal(jobs.length, 250);
+        for (const [index, { dependsOn }] of jobs.entries()) {
+          assert.deepEqual(dependsOn, index < parallel ? [] : [`${work}_c${index - parallel}`]);
+        }
       }
     }
   });
 
-  it('refuses a ring of more than 250 clusters, and more than 10 rings', () => {
-    const many = Object.fromEntries(Array.from({ length: 251 }, (_, index) => [`c${index}`, 'only']));
-    assert.throws(() => stagesOf('fleet', fleet(many)), /at most 250 clusters/);
+  it('refuses a ring of more than 1,000 clusters, and more than 10 rings', () => {
+    assert.throws(() => stagesOf('fleet', fleet(ringOf(1001))), /at most 1000 clusters/);
     const rings = Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`c${index}`, `r${index}`]));
     assert.throws(() => stagesOf('fleet', fleet(rings)), /at most 10 rings/);
   });
@@ -49,12 +58,14 @@ describe('the fleet template', function () {
   function player(failing: readonly string[], gate: JobEnd = { result: 'Succeeded' }, tolerated = 0) {
     const ended = new Map<string, string>();
     const jobs: string[] = [];
-    const play = ({ stage, job }: JobStart): JobEnd => {
+    const play = ({ stage, job, variables }: JobStart): JobEnd => {
       jobs.push(job.name);
       if (job.name === 'Verdict') {
-        const failed = job.dependsOn.filter((name) => ended.get(name) !== 'Succeeded').length;
+        const own = job.dependsOn.filter((name) => ended.get(name) !== 'Succeeded').length;
+        const failed = own + Number(variables['failedBefore']);
         const health = failed <= tolerated ? 'healthy' : 'unhealthy';
-        return { result: health === 'healthy' ? 'Succeeded' : 'Failed', outputs: { 'verdict.health': health } };
+        const outputs = { 'verdict.health': health, 'verdict.failedClusters': String(failed) };
+        return { result: health === 'healthy' ? 'Succeeded' : 'Failed', outputs };
       }
       if (job.name === 'Collect') {
         const clusters = `,${failing.join(',')},`;
@@ -102,6 +113,59 @@ describe('the fleet template', function () {
       const run = await runPipeline(pipeline, { ...player(['west-1']), cancelledIn });
       assert.ok(ran(run).endsWith(cancelledIn), ran(run));
     }
+  });
+
+  describe('splits a ring that is larger than a stage', () => {
+    const sizes: [clusters: number, jobs: readonly number[]][] = [
+      [250, [250]],
+      [251, [250, 1]],
+      [1000, [250, 250, 250, 250]],
+    ];
+    for (const [count, jobs] of sizes) {
+      it(`of ${count} clusters`, () => {
+        const clusters = { ...ringOf(count), last: 'next' };
+        const pipeline = stagesOf('fleet', fleet(clusters, { toleratedFailures: 1 }));
+        assert.deepEqual(pipelineProblems(pipeline), []);
+        const ringJobs = (kind: string) =>
+          pipeline.stages.filter(({ name }) => name.startsWith(`${kind}_only`)).map((stage) => stage.jobs);
+        const names = Object.keys(ringOf(count));
+        assert.deepEqual(
+          ringJobs('Ring').map((each) => each.length - 1),
+          jobs,
+        );
+        assert.deepEqual(
+          ringJobs('Rollback').map((each) => each.length),
+          jobs,
+        );
+        assert.deepEqual(
+          ringJobs('Ring').flatMap((each) => each.slice(0, -1).map(({ name }) => name)),
+          names.map((name) => `Cluster_${name}`),
+        );
+        const next = pipeline.stages.find(({ name }) => name === 'Ring_next');
+        assert.deepEqual(next?.dependsOn, ['Ring_only']);
+      });
+    }
+
+    it('deploys stage after stage, and skips the clusters after a bad stage', async () => {
+      const pipeline = stagesOf('fleet', fleet({ ...ringOf(501), last: 'next' }));
+      const { play, jobs } = player(['c0']);
+      const run = await runPipeline(pipeline, { play });
+      assert.equal(ran(run), 'Ring_only_1 Ring_only_2 Ring_only Collect Gate Rollback_only_1');
+      assert.equal(jobs.filter((name) => name.startsWith('Cluster_')).length, 250 - 9);
+      const good = player([]);
+      assert.equal(ran(await runPipeline(pipeline, good)), 'Ring_only_1 Ring_only_2 Ring_only Ring_next');
+      assert.equal(good.jobs.filter((name) => name.startsWith('Cluster_')).length, 502);
+    });
+
+    it('counts the failures of all its stages together', async () => {
+      const pipeline = stagesOf('fleet', fleet({ ...ringOf(251), last: 'next' }, { toleratedFailures: 1 }));
+      const [first, second] = [
+        await runPipeline(pipeline, player(['c0'], undefined, 1)),
+        await runPipeline(pipeline, player(['c0', 'c250'], undefined, 1)),
+      ];
+      assert.equal(first['Ring_next']?.result, 'Succeeded');
+      assert.equal(second['Ring_next']?.result, 'Skipped');
+    });
   });
 
   it('goes on where it was when the failed ring runs again', async () => {

@@ -159,6 +159,7 @@ describe('the texts of a health check', () => {
         summary: healthSummary(report()),
         gateInstructions: '',
         canRollBack: 'true',
+        failedClusters: '',
       },
     );
   });

@@ -14,6 +14,7 @@ import {
   expandBlock,
   expandExample,
   expandStages,
+  stagesOf,
   pipelineBlocks,
   problemsOf,
   repository,
@@ -50,6 +51,10 @@ describe('the stage templates', () => {
     ['nothing more', {}],
     ['a connection', { kubernetesServiceConnection: 'production' }],
     ['an AKS cluster', { azureServiceConnection: 'azure', aksRg: 'shop', aksName: 'shop-west' }],
+    [
+      'an AKS cluster of another subscription',
+      { azureServiceConnection: 'azure', aksSubscription: 'f0e1', aksRg: 'shop', aksName: 'shop-west' },
+    ],
     ['a gate of the environment', { gate: 'environment', fourEyes: true }],
     ['a rejection that keeps the revision', { onReject: 'keep' }],
     ['a prefix, a container and a pool', { stagePrefix: 'Prod', container: 'tools', pool: { name: 'own' } }],
@@ -69,6 +74,23 @@ describe('the stage templates', () => {
       assert.deepEqual(problemsOf(expandStages(template, { ...base, ...parameters })), []);
     });
   }
+
+  it('name an AKS cluster of another subscription by its resource id', () => {
+    const aks = { azureServiceConnection: 'azure', aksSubscription: 'f0e1', aksRg: 'shop', aksName: 'shop-west' };
+    const fleet = { releaseName: 'shop', chart: 'charts/shop', clusters: [{ name: 'west-1', ...aks }] };
+    const pipelines = [
+      stagesOf('deploy-with-rollback', { ...shop, ...aks }),
+      stagesOf('health-check-with-rollback', { ...checked, ...aks }),
+      stagesOf('fleet', fleet),
+    ];
+    const id = '/subscriptions/f0e1/resourceGroups/shop/providers/Microsoft.ContainerService/managedClusters/shop-west';
+    for (const { stages } of pipelines) {
+      const steps = stages.flatMap(({ jobs }) => jobs.flatMap((job) => job.steps));
+      const clusters = steps.flatMap(({ inputs }) => inputs['kubernetesCluster'] ?? []);
+      assert.ok(clusters.length >= 2);
+      assert.deepEqual([...new Set(clusters)], [id]);
+    }
+  });
 
   const refused: [parameters: Parameters, message: RegExp][] = [
     [{ gateTimeoutInMinutes: 43_201, maxPlanAgeInMinutes: 50_000 }, /gateTimeoutInMinutes is at most 43200/],

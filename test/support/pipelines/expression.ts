@@ -136,6 +136,7 @@ const functions: Readonly<Record<string, (args: readonly Value[]) => Value>> = {
   replace: ([text = null, from = null, to = null]) => textOf(text).replaceAll(textOf(from), textOf(to)),
   contains: ([text = null, part = null]) => textOf(text).toLowerCase().includes(textOf(part).toLowerCase()),
   join: ([separator = null, list = null]) => (Array.isArray(list) ? list : [list]).map(textOf).join(textOf(separator)),
+  split: ([text = null, separator = null]) => textOf(text).split(textOf(separator)),
   coalesce: (args) => args.find((arg) => arg !== null && arg !== '') ?? null,
   format: ([text = null, ...args]) =>
     textOf(text).replace(/\{(\d+)\}/g, (_, index: string) => textOf(args[Number(index)] ?? null)),

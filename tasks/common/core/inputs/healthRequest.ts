@@ -22,7 +22,7 @@ export interface HealthRequest {
   onUnhealthy: 'fail' | 'succeed';
   markVerified: boolean;
   /** Judge the clusters of a ring by their reports, and no cluster. */
-  fleet?: { clusters: readonly string[]; tolerated: number };
+  fleet?: { clusters: readonly string[]; tolerated: number; failedBefore: number };
 }
 
 const shortNames: Readonly<Record<string, string>> = {

@@ -15,8 +15,10 @@ export interface FleetQuestion {
   ring: string;
   /** All clusters of the ring. */
   clusters: readonly string[];
-  /** How many of them may fail. */
+  /** How many clusters of the ring may fail. */
   tolerated: number;
+  /** How many have failed in earlier stages of the same ring. */
+  failedBefore: number;
 }
 
 type MemberState = 'good' | 'failed' | 'missing' | 'unreported';
@@ -31,6 +33,8 @@ export interface FleetMember {
 export interface FleetVerdict {
   isHealthy: boolean;
   members: readonly FleetMember[];
+  /** With those of earlier stages. */
+  failed: number;
 }
 
 const goodOutcomes = new Set(['deployed', 'unchanged', 'recovered', 'healthy']);
@@ -45,8 +49,12 @@ export function judgeFleet(
   succeededJobs: ReadonlySet<string>,
 ): FleetVerdict {
   const members = question.clusters.map((cluster) => memberOf(cluster, question.ring, reports, succeededJobs));
-  const failed = members.filter(({ state }) => state === 'failed' || state === 'missing').length;
-  return { isHealthy: failed <= question.tolerated, members };
+  const failed = question.failedBefore + members.filter(hasFailed).length;
+  return { isHealthy: failed <= question.tolerated, members, failed };
+}
+
+export function hasFailed({ state }: FleetMember): boolean {
+  return state === 'failed' || state === 'missing';
 }
 
 function memberOf(
@@ -97,15 +105,16 @@ export function memberWords({ state, outcome }: FleetMember): string {
 
 /** One sentence. */
 export function fleetSummary(
-  { ring, clusters, tolerated }: FleetQuestion,
+  { ring, clusters, tolerated, failedBefore }: FleetQuestion,
   { isHealthy, members }: FleetVerdict,
 ): string {
-  const bad = members.filter(({ state }) => state === 'failed' || state === 'missing');
+  const bad = members.filter(hasFailed);
   const named = bad.slice(0, 5).map(({ cluster }) => cluster);
   const more = bad.length > named.length ? ` and ${bad.length - named.length} more` : '';
   const which = bad.length === 0 ? '' : `: ${named.join(', ')}${more}`;
+  const before = failedBefore === 0 ? '' : `, ${failedBefore} failed before`;
   const limit = tolerated === 0 ? '' : `, ${tolerated} tolerated`;
-  return `Ring ${ring} is ${isHealthy ? 'healthy' : 'unhealthy'}: ${bad.length} of ${counted(clusters.length, 'cluster', 'clusters')} failed${limit}${which}.`;
+  return `Ring ${ring} is ${isHealthy ? 'healthy' : 'unhealthy'}: ${bad.length} of ${counted(clusters.length, 'cluster', 'clusters')} failed${before}${limit}${which}.`;
 }
 
 /** The plan of one cluster. */

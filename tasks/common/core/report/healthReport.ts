@@ -46,6 +46,8 @@ export interface HealthReport {
   canRollBack: boolean;
   /** The ring of a fleet, whose clusters are the objects. */
   ring?: string;
+  /** How many clusters of the ring have failed up to now. */
+  failedClusters?: number;
   /** This check marked the revision as verified. */
   markedVerified: boolean;
   startedAt: string;
@@ -95,6 +97,7 @@ export function healthOutputs(report: HealthReport): Record<string, string> {
     summary: withoutMacros(healthSummary(report)),
     gateInstructions: gateInstructions(report),
     canRollBack: String(report.canRollBack),
+    failedClusters: String(report.failedClusters ?? ''),
   };
 }
 
@@ -109,6 +112,7 @@ export function refusedOutputs(reason: FailureReason, message: string): Record<s
     summary,
     gateInstructions: `**${sentenceCell(summary)}**\n\nNext step: ${sentenceCell(adviceFor(reason, message))}`,
     canRollBack: 'false',
+    failedClusters: '',
     reportPath: '',
   };
 }

@@ -6,6 +6,7 @@ import {
   fleetList,
   fleetPlanOf,
   fleetSummary,
+  hasFailed,
   judgeFleet,
   memberWords,
   succeededJobsOf,
@@ -43,11 +44,12 @@ export async function checkFleet(
   const verdict = judgeFleet(question, names, succeededJobsOf(timeline.value, stage));
   for (const member of verdict.members) agent.log(`${member.cluster}: ${memberWords(member)}`);
   const message = fleetSummary(question, verdict);
-  const failed = verdict.members.find(({ state }) => state === 'failed' || state === 'missing');
+  const failed = verdict.members.find(hasFailed);
   const { outcome: _, ...ending } = endingFor('failed', 'ClustersFailed', message);
   return {
     ...base,
     health: verdict.isHealthy ? 'healthy' : 'unhealthy',
+    failedClusters: verdict.failed,
     ...(verdict.isHealthy ? noFailure : { ...ending, failedWorkload: `Cluster/${failed?.cluster ?? ''}` }),
     finishedAt: clock.now().toISOString(),
     objects: verdict.members.map((member) => objectOf(member, question.ring)),
