@@ -52,6 +52,8 @@ export interface UpOptions {
   readonly realNode: boolean;
   /** With 0, kwok is neither built nor started. */
   readonly kwokNodes: number;
+  /** False: CoreDNS is neither built nor started, so pods find no names. */
+  readonly dns: boolean;
   /** The Helm versions to build. If absent, all are built. */
   readonly helms?: readonly string[];
   readonly log: Log;
@@ -179,10 +181,11 @@ function locked<Result>(name: string, log: Log, signal: AbortSignal, action: () 
   return withLock(`${clusterFolder(name)}.lock`, signal, onWait, action);
 }
 
-function requiredPrograms(withNode: boolean, { helms, kwokNodes }: UpOptions): pins.Program[] {
+function requiredPrograms(withNode: boolean, { helms, kwokNodes, dns }: UpOptions): pins.Program[] {
   const wantedHelms = pins.helmPrograms.filter(({ version }) => helms?.includes(version) ?? true);
   const kwok = kwokNodes > 0 ? [pins.kwokProgram] : [];
-  return [pins.kubectlProgram, ...wantedHelms, ...runningPrograms(withNode), ...kwok];
+  const running = runningPrograms(withNode).filter(({ name }) => dns || name !== 'coredns');
+  return [pins.kubectlProgram, ...wantedHelms, ...running, ...kwok];
 }
 
 function runningPrograms(withNode: boolean): pins.Program[] {
@@ -223,6 +226,7 @@ async function startNew(folder: string, withNode: boolean, options: UpOptions): 
       layout,
       tokens: newTokens(),
       kwokNodes: options.kwokNodes,
+      hasDns: options.dns,
     };
     writeState(folder, state);
     controlPlane.writeControlPlaneFiles(folder, state.tokens);
@@ -296,7 +300,8 @@ function newTokens(): Tokens {
 /** Starts every part that does not run and waits until all are ready. It works on new and on damaged clusters. */
 async function complete(folder: string, found: ClusterState, options: UpOptions): Promise<ClusterDescription> {
   const { signal } = options;
-  const state: ClusterState = { ...found, kwokNodes: Math.max(found.kwokNodes, options.kwokNodes) };
+  const kwokNodes = Math.max(found.kwokNodes, options.kwokNodes);
+  const state: ClusterState = { ...found, kwokNodes, hasDns: found.hasDns || options.dns };
   const { layout } = state;
   if (!processes.isRunning(folder, 'kube-apiserver')) await killClientsOfApiServer(folder, state);
   await startPart(folder, layout, controlPlane.etcdCommand(folder, layout, controlPlanePaths()));
@@ -305,7 +310,7 @@ async function complete(folder: string, found: ClusterState, options: UpOptions)
     (either) => startControllers(folder, state, either),
     (either) => startContainers(folder, state, either),
   ]);
-  await startNodeAgents(folder, layout);
+  await startNodeAgents(folder, state);
   await createObjects(folder, state);
   await waitUntilReady(folder, state, signal);
   const ready: ClusterState = { ...state, phase: 'ready' };
@@ -343,11 +348,12 @@ async function startControllers(folder: string, state: ClusterState, signal: Abo
   for (const part of [...commands, ...kwok]) await startPart(folder, state.layout, part);
 }
 
-async function startNodeAgents(folder: string, layout: Layout): Promise<void> {
+async function startNodeAgents(folder: string, { layout, hasDns }: ClusterState): Promise<void> {
   if (layout.kind !== 'node') return;
   const kubelet = realNode.kubeletCommand(folder, layout.index, realNodePaths());
-  const services = realNode.nodeServiceCommands(folder, layout.index, realNodePaths());
-  for (const part of [kubelet, ...services]) await startPart(folder, layout, part);
+  const proxy = realNode.proxyCommand(folder, layout.index, realNodePaths());
+  const dns = hasDns ? [realNode.dnsCommand(folder, realNodePaths())] : [];
+  for (const part of [kubelet, proxy, ...dns]) await startPart(folder, layout, part);
 }
 
 /**
@@ -466,7 +472,7 @@ function readyNode(server: ApiServer, name: string): Requirement {
   };
 }
 
-function nodeServices({ layout }: ClusterState): Requirement[] {
+function nodeServices({ layout, hasDns }: ClusterState): Requirement[] {
   if (layout.kind !== 'node') return [];
   const { nodeAddress } = nodeNetwork(layout.index);
   const service = (what: string, url: string): Requirement => ({
@@ -475,7 +481,7 @@ function nodeServices({ layout }: ClusterState): Requirement[] {
   });
   return [
     service('kube-proxy', `http://${nodeAddress}:10256/healthz`),
-    service('CoreDNS', `http://${nodeAddress}:8181/ready`),
+    ...(hasDns ? [service('CoreDNS', `http://${nodeAddress}:8181/ready`)] : []),
   ];
 }
 
@@ -515,11 +521,11 @@ function describe(folder: string, state: ClusterState): ClusterDescription {
   };
 }
 
-function partNames({ layout, kwokNodes }: ClusterState): string[] {
+function partNames({ layout, kwokNodes, hasDns }: ClusterState): string[] {
   return [
     ...['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'],
     ...(kwokNodes > 0 ? ['kwok'] : []),
-    ...(layout.kind === 'node' ? ['init', 'containerd', 'kubelet', 'kube-proxy', 'coredns'] : []),
+    ...(layout.kind === 'node' ? ['init', 'containerd', 'kubelet', 'kube-proxy', ...(hasDns ? ['coredns'] : [])] : []),
   ];
 }
 

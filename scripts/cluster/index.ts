@@ -52,6 +52,7 @@ interface Options {
   readonly all: boolean;
   readonly realNode: boolean;
   readonly kwokNodes: number;
+  readonly dns: boolean;
   readonly verb: string;
   readonly operands: readonly string[];
 }
@@ -70,6 +71,7 @@ function parse(args: readonly string[]): Options {
     all: values.all ?? false,
     realNode: !values['no-node'],
     kwokNodes,
+    dns: true,
     verb,
     operands,
   };

@@ -50,6 +50,7 @@ const buildSeconds: Readonly<Record<string, number>> = {
   kwok: 115,
   kubelet: 40,
   'kube-proxy': 15,
+  coredns: 60,
 };
 
 function minutesFor(programs: readonly Program[]): string {

@@ -249,7 +249,7 @@ export function kubeletCommand(folder: string, index: number, programs: RealNode
   };
 }
 
-export function nodeServiceCommands(folder: string, index: number, programs: RealNodePaths): PartCommand[] {
+export function proxyCommand(folder: string, index: number, programs: RealNodePaths): PartCommand {
   const { nodeAddress, podRange } = nodeNetwork(index);
   const leaveConntrackAlone = [
     '--conntrack-max-per-core=0',
@@ -257,23 +257,24 @@ export function nodeServiceCommands(folder: string, index: number, programs: Rea
     '--conntrack-tcp-timeout-established=0s',
     '--conntrack-tcp-timeout-close-wait=0s',
   ];
-  return [
-    {
-      part: 'kube-proxy',
-      file: programs['kube-proxy'],
-      args: [
-        `--kubeconfig=${kubeconfigFile(folder, 'proxy')}`,
-        '--proxy-mode=iptables',
-        '--iptables-min-sync-period=100ms',
-        `--hostname-override=${realNodeName}`,
-        `--cluster-cidr=${podRange}`,
-        '--metrics-bind-address=127.0.0.1:10249',
-        `--healthz-bind-address=${nodeAddress}:10256`,
-        ...leaveConntrackAlone,
-      ],
-    },
-    { part: 'coredns', file: programs.coredns, args: ['-conf', `${folder}/Corefile`] },
-  ];
+  return {
+    part: 'kube-proxy',
+    file: programs['kube-proxy'],
+    args: [
+      `--kubeconfig=${kubeconfigFile(folder, 'proxy')}`,
+      '--proxy-mode=iptables',
+      '--iptables-min-sync-period=100ms',
+      `--hostname-override=${realNodeName}`,
+      `--cluster-cidr=${podRange}`,
+      '--metrics-bind-address=127.0.0.1:10249',
+      `--healthz-bind-address=${nodeAddress}:10256`,
+      ...leaveConntrackAlone,
+    ],
+  };
+}
+
+export function dnsCommand(folder: string, programs: RealNodePaths): PartCommand {
+  return { part: 'coredns', file: programs.coredns, args: ['-conf', `${folder}/Corefile`] };
 }
 
 /** Imports an archive (of `docker save` or OCI) into the node and returns the names of its images. */

@@ -33,6 +33,7 @@ export interface ClusterState {
   readonly layout: Layout;
   readonly tokens: Tokens;
   readonly kwokNodes: number;
+  readonly hasDns: boolean;
 }
 
 export function readState(folder: string): ClusterState | undefined {

@@ -49,6 +49,8 @@ async function embedded(options: EmbeddedClusterOptions, screen: Screen, signal:
     name: options.cluster,
     realNode: options.realNode,
     kwokNodes: options.realNode && (await realNodeObstacle()) === undefined ? 0 : 2,
+    // The demo finds the pods by the endpoints of its Service.
+    dns: false,
     helms: [newestHelm4],
     log: (line) => {
       screen.aside(line);

@@ -78,7 +78,7 @@ function print(line: string): void {
 async function run({ version, tests, write, cluster: name }: Options, signal: AbortSignal): Promise<boolean> {
   const program = await helmProgram(version, log, signal);
   const [helm = ''] = await providePrograms([program], log, signal);
-  const cluster = await up({ name, realNode: true, kwokNodes: 2, log, signal });
+  const cluster = await up({ name, realNode: true, kwokNodes: 2, dns: true, log, signal });
   const facts = await measure({ cluster, helm, log });
   const surprises = rulesAgainst(version, facts);
   const commit = await commitOf(version, log, signal);

@@ -87,6 +87,7 @@ export async function cluster(options: TestClusterOptions = {}): Promise<TestClu
     name,
     realNode: options.realNode ?? true,
     kwokNodes: options.kwokNodes ?? 2,
+    dns: true,
     log: (line) => {
       console.error(line);
     },
