@@ -73,7 +73,7 @@ export const advice: Record<FailureReason, string> = {
   CredentialsRejected:
     'Renew the credentials of the service connection: its token or certificate is expired or revoked.',
   CertificateRejected:
-    "Put the certificate authority of the API server into the service connection, or correct the server's address.",
+    "Put the certificate authority of the API server into the service connection or give it to the agent (Agent.CAInfo), or correct the server's address.",
   PermissionDenied: 'Grant the permission named above to the identity of the service connection.',
   ClusterUnreachable: "Check the server's address, the proxy settings of the agent and the network between the two.",
   TransientFailure:

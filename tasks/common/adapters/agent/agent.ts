@@ -8,6 +8,7 @@ import { redactedDocument } from '../../core/text/redactedFields';
 import { redactor, shortestSecret, type Redact } from '../../core/text/secrets';
 import { attachmentNameLimit } from '../../core/report/attachmentName';
 import type { TaskResult } from '../../core/report/report';
+import { trustAgentAuthorities } from './agentAuthorities';
 import { privateFolder, writeNew, type PrivateFolder } from './privateFolder';
 import { takeTaskEnvironment, type TaskEnvironment } from './taskEnvironment';
 import { privateFolderVariable } from '../../core/inputs/taskVariables';
@@ -37,7 +38,13 @@ interface AgentOptions {
 }
 
 /** Call this before anything reads the environment or starts a child process: it removes the secrets from it. */
-export function createAgent({ environment: source = process.env, write = toStdout }: AgentOptions = {}): TaskAgent {
+export function createAgent(options: AgentOptions = {}): TaskAgent {
+  const agent = connectAgent(options);
+  trustAgentAuthorities(agent);
+  return agent;
+}
+
+function connectAgent({ environment: source = process.env, write = toStdout }: AgentOptions): TaskAgent {
   const environment = takeTaskEnvironment(source);
   const secrets = [...environment.secrets];
   const published = new Set<string>();

@@ -1,12 +1,11 @@
 import type http from 'node:http';
 import https from 'node:https';
-import { existsSync, readFileSync } from 'node:fs';
-import tls from 'node:tls';
 import { HttpsProxyAgent } from 'hpagent';
 import { TaskError } from '../../core/failure';
 import { codeOf, connectionProblems, proxyAnswer } from '../kubernetes/errors';
 import { proxyFor } from '../kubernetes/proxy';
 import { abortableDelay, backoffMs } from '../kubernetes/transport';
+import { trustedAuthorities } from '../system/authorities';
 
 export interface DownloadOptions {
   /** Completes the sentence «Cancelled while reading …». */
@@ -139,7 +138,7 @@ function connectionProblem(error: unknown): string {
   const proxy = proxyAnswer(error);
   if (proxy !== undefined) return `the proxy on the way answered ${proxy}`;
   if (/CERT|SELF_SIGNED|UNABLE_TO|INVALID_CA/.test(code)) {
-    return `its certificate is not trusted (${code}); the authorities of the system and of SSL_CERT_FILE are`;
+    return `its certificate is not trusted (${code}); the authorities of the system, of the agent (Agent.CAInfo) and of SSL_CERT_FILE are`;
   }
   return connectionProblems[code] ?? `the connection failed (${code || 'no code'})`;
 }
@@ -147,27 +146,6 @@ function connectionProblem(error: unknown): string {
 /** Uses the same proxy as Helm. */
 function agentFor(url: URL, environment: NodeJS.ProcessEnv): https.Agent {
   const proxy = proxyFor(url, { environment, proxyUrl: undefined });
-  const options = { ca: authorities(environment), keepAlive: false };
+  const options = { ca: trustedAuthorities(environment), keepAlive: false };
   return proxy === undefined ? new https.Agent(options) : new HttpsProxyAgent({ ...options, proxy });
-}
-
-/** Go, and so Helm, uses the first of these files that exists on Linux. */
-const systemAuthorities = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/ca-bundle.pem',
-  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
-  '/etc/ssl/cert.pem',
-];
-
-function authorities(environment: NodeJS.ProcessEnv): string[] {
-  const files = [
-    environment['SSL_CERT_FILE'],
-    environment['NODE_EXTRA_CA_CERTS'],
-    systemAuthorities.find((file) => existsSync(file)),
-  ];
-  return [
-    ...tls.rootCertificates,
-    ...files.flatMap((file) => (file && existsSync(file) ? [readFileSync(file, 'utf8')] : [])),
-  ];
 }

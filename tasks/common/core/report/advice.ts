@@ -113,7 +113,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   [
     'ChartSourceUnreachable',
     /x509|tls: |certificate/,
-    'Put the certificate authority of the server into a file on the agent and name it in the variable SSL_CERT_FILE, or in --ca-file in the input arguments.',
+    'Give the agent the certificate authority of your network (config --sslcacert, the variable Agent.CAInfo), or name its file in the variable SSL_CERT_FILE, or in --ca-file in the input arguments.',
   ],
   [
     'CredentialsRejected',
@@ -123,7 +123,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   [
     'CertificateRejected',
     /(?:the sign-in server|Azure Resource Manager|Azure DevOps) \S+ is not trusted/,
-    'Give the agent the certificate authority of your network (config --sslcacert, the variable Agent.CAInfo): the task uses it for Azure and Azure DevOps.',
+    'Give the agent the certificate authority of your network (config --sslcacert, the variable Agent.CAInfo): the task uses it for Azure, Azure DevOps, downloads and Helm.',
   ],
   [
     'ClusterUnreachable',
