@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { codeOfPart, repository } from '../../scripts/build';
 import { openClusterIdentity } from '../../tasks/common/adapters/kubernetes/clusterIdentity';
@@ -9,7 +11,11 @@ import { adminApiServer, trustIssuers } from '../../scripts/cluster/cluster';
 import { waitFor } from '../../scripts/cluster/wait';
 import { entraKubeconfig, objectId, serverId, startAzure, type Azure, type AzureScheme } from '../support/azure';
 import type { AgentOptions } from '../support/agent';
+import { loginConnection, openChartRepository } from '../support/chartSources';
+import { openForwardProxy } from '../support/forwardProxy';
+import { openHelmMirror } from '../support/helmMirror';
 import { runCheck } from '../support/product';
+import { filesBelow, shownBy, watchProcesses } from '../support/traces';
 import { cluster as testCluster } from '../support/cluster';
 import { app, assertOutcome, bare, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
 
@@ -213,6 +219,65 @@ describe('deploys to AKS by Azure Resource Manager', () => {
     const end = await running.end;
     assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed', end.log);
     assert.deepEqual(end.job.orphans, []);
+  });
+
+  scene('a proxy with a password and a private authority: all but the exempt cluster goes through it', async (s) => {
+    await allowGroup(s);
+    const password = `canary:${randomBytes(9).toString('hex')}@/ä b`;
+    const proxy = await openForwardProxy('me@corp', password);
+    const host = s.cluster.hostAddress;
+    const mirror = await openHelmMirror(host);
+    const repository = await openChartRepository(helms(s.cluster)['4'], [app], host);
+    const watch = watchProcesses();
+    try {
+      mirror.publish('4.1.4', Buffer.from(`#!/bin/sh\nexec ${helms(s.cluster)['4']} "$@"\n`));
+      const [server = '', ...others] = [adminApiServer(clusterName).url, azure.origin, mirror.address, repository.address].map((url) => new URL(url).host); // prettier-ignore
+      const authorities = [mirror, repository].map(({ authority }) => fs.readFileSync(authority, 'utf8'));
+      const network = {
+        'agent.cainfo': s.file('authorities.pem', [azure.ca, ...authorities].join('\n')),
+        'agent.proxyurl': proxy.address,
+        'agent.proxyusername': 'me@corp',
+      };
+      const bypass = { 'agent.proxybypasslist': JSON.stringify([`^https://${server.replaceAll('.', '\\.')}`]) };
+      const inputs = {
+        helmPath: '',
+        helmVersion: '4.1.4',
+        helmDownloadUrl: mirror.address,
+        chart: 'app',
+        chartRepositoryConnection: 'charts',
+      };
+      const { connection, job } = spec(s, 'federated', { inputs });
+      const connections = [connection, loginConnection('charts', 'Generic', repository.address)];
+      const root = path.dirname(s.file('agent', ''));
+      const deployBehind = (variables: Record<string, string>, set: readonly string[]) =>
+        s.deploy(
+          {
+            ...spec(s, 'federated', { inputs, set }),
+            variables,
+            secrets: { 'agent.proxypassword': password },
+            job: { ...job, endpoints: connections.filter((each) => each !== undefined) },
+          },
+          { root },
+        );
+      assertOutcome(await deployBehind({ ...network, ...bypass }, bare), 'deployed');
+      assert.deepEqual([...new Set(proxy.tunnels)].sort(), others.sort());
+      const end = await deployBehind(network, [...bare, 'text=two']);
+      assertOutcome(end, 'deployed');
+      assert.equal(proxy.tunnels.includes(server), !server.startsWith('127.'));
+      assert.deepEqual(proxy.refused, []);
+      const forms = [password, encodeURIComponent(password), Buffer.from(`me@corp:${password}`).toString('base64')];
+      const places = [
+        ...shownBy(end.job),
+        ...filesBelow(root),
+        ...[...watch.stop().commandLines].map((line) => ['a command line', line] as const),
+      ];
+      for (const [place, text] of places) assert.ok(!forms.some((form) => text.includes(form)), place);
+    } finally {
+      watch.stop();
+      mirror.close();
+      repository.close();
+      await proxy.close();
+    }
   });
 
   scene(

@@ -9,6 +9,7 @@ import { loginConnection, openChartRepository } from '../support/chartSources';
 import { openHttpsSite } from '../support/httpsSite';
 import { deployEnd, deployJob, kubeconfigConnection, productAgent, type DeployEnd } from '../support/product';
 import { ageKey, encryptedFile, sops } from '../support/sops';
+import { filesBelow, shownBy, watchProcesses } from '../support/traces';
 import { assertOutcome, charts, helms, scenes, type Scene } from './scenes';
 
 /** Names of secrets, each with a text of its own that nothing else contains. */
@@ -57,7 +58,7 @@ describe('thirty secrets', () => {
           }
         }
       };
-      for (const [name, text] of shownBy(run.end)) place(name, text);
+      for (const [name, text] of shownBy(run.end.job)) place(name, text);
       for (const [name, text] of run.left) place(`the file ${name}`, text);
       for (const line of run.commandLines) place('a command line', line);
       place("Helm's description", await descriptionOf(s));
@@ -145,12 +146,17 @@ async function play(s: Scene, helm: string, major: '3' | '4', canaries: Canaries
     HELM_REPOSITORY_CONFIG: path.join(folder, 'repositories.yaml'),
   };
   const agent = productAgent({ root, environment });
-  const watch = watchCommandLines();
+  const watch = watchProcesses();
   try {
     const connections = [loginConnection('charts', 'Generic', repository.address), registry];
     const ended = await agent.runJob({ ...job, endpoints: [...(job.endpoints ?? []), ...connections] });
     const left = filesBelow(root);
-    return { end: deployEnd(ended), helmEnvironment: fs.readFileSync(dump, 'utf8'), commandLines: watch.stop(), left };
+    return {
+      end: deployEnd(ended),
+      helmEnvironment: fs.readFileSync(dump, 'utf8'),
+      commandLines: watch.stop().commandLines,
+      left,
+    };
   } finally {
     watch.stop();
     agent.dispose();
@@ -214,50 +220,6 @@ function postRenderer(folder: string, major: '3' | '4', dump: string): string {
   const manifest = { apiVersion: 'v1', type: 'postrenderer/v1', name: 'dump', version: '1.0.0', runtime: 'subprocess' };
   fs.writeFileSync(path.join(place, 'plugin.yaml'), JSON.stringify({ ...manifest, runtimeConfig }));
   return 'dump';
-}
-
-/** Reads the command lines of all processes again and again. */
-function watchCommandLines(): { stop(): Set<string> } {
-  const seen = new Set<string>();
-  const timer = setInterval(() => {
-    for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      try {
-        seen.add(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
-      } catch {
-        // The process has ended.
-      }
-    }
-  }, 25);
-  return {
-    stop: () => {
-      clearInterval(timer);
-      return seen;
-    },
-  };
-}
-
-function filesBelow(folder: string): [string, string][] {
-  const entries = fs.readdirSync(folder, { withFileTypes: true, recursive: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .filter((file) => !file.includes(`${path.sep}_tasks${path.sep}`))
-    .map((file) => [file, fs.readFileSync(file, 'latin1')]);
-}
-
-/** Everything that the agent sends on, but for the commands by which it learns of secrets. */
-function shownBy(end: DeployEnd): [string, string][] {
-  return end.job.steps.flatMap((step): [string, string][] => [
-    ['the output', step.raw.flatMap(({ line }) => (line.startsWith('##vso[task.setsecret') ? [] : [line])).join('\n')],
-    ['the log', step.log.map(({ text }) => text).join('\n')],
-    ['the issues', step.issues.map(({ message }) => message).join('\n')],
-    ['the outputs', JSON.stringify(step.outputs)],
-    ['the summary', step.summaries.join('\n')],
-    ...step.attachments.map(({ name, content }): [string, string] => [
-      `the attachment ${name}`,
-      content.toString('utf8'),
-    ]),
-  ]);
 }
 
 async function descriptionOf(s: Scene): Promise<string> {

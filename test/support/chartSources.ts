@@ -41,7 +41,11 @@ export interface ChartRepository extends HttpsSite {
 }
 
 /** A chart repository over HTTPS, whose every file needs the login. */
-export async function openChartRepository(helm: string, charts: readonly string[]): Promise<ChartRepository> {
+export async function openChartRepository(
+  helm: string,
+  charts: readonly string[],
+  host?: string,
+): Promise<ChartRepository> {
   const folder = mkdtempSync(path.join(tmpdir(), 'charts-'));
   await packCharts(helm, charts, folder);
   await run(helm, ['repo', 'index', folder]);
@@ -55,7 +59,7 @@ export async function openChartRepository(helm: string, charts: readonly string[
     } catch {
       return response.writeHead(404).end('no such file');
     }
-  });
+  }, host);
   return {
     ...site,
     fail: (status) => {

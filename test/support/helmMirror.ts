@@ -13,13 +13,13 @@ export interface HelmMirror extends HttpsSite {
 }
 
 /** A download site in the layout of get.helm.sh, empty at first. */
-export async function openHelmMirror(): Promise<HelmMirror> {
+export async function openHelmMirror(host?: string): Promise<HelmMirror> {
   const files: HelmMirror['files'] = new Map();
   const site = await openHttpsSite((request, response) => {
     const content = files.get((request.url ?? '').slice('/'.length));
     if (content === undefined) response.writeHead(404).end('no such file');
     else response.end(content);
-  });
+  }, host);
   return {
     ...site,
     files,

@@ -18,15 +18,16 @@ export interface HttpsSite {
   close(): void;
 }
 
-/** A site on this machine, with a certificate that no system trusts. */
+/** A site on this machine, at one of its addresses, with a certificate that no system trusts. */
 export async function openHttpsSite(
   answer: (request: http.IncomingMessage, response: http.ServerResponse) => void,
+  host = '127.0.0.1',
 ): Promise<HttpsSite> {
   const folder = mkdtempSync(path.join(tmpdir(), 'https-site-'));
   // Two authorities of one name could not be trusted at the same time.
   const name = `${randomUUID()}.test`;
   const { cert, private: key } = await generate([{ name: 'commonName', value: name }], {
-    extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
+    extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: host }] }],
   });
   const authority = path.join(folder, 'ca.pem');
   writeFileSync(authority, cert);
@@ -35,10 +36,10 @@ export async function openHttpsSite(
     asked.push(`${request.method ?? ''} ${request.url ?? ''}`);
     answer(request, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    address: `https://127.0.0.1:${port}`,
+    address: `https://${host}:${port}`,
     port,
     authority,
     asked,
