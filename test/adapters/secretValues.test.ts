@@ -36,15 +36,18 @@ describe('values that sops has encrypted', function () {
     names: readonly string[],
     environment: NodeJS.ProcessEnv = { SOPS_AGE_KEY: ageKey.identity },
     program: string | undefined = sopsPath,
+    toolsFolder?: string,
   ): Promise<SecretValuesForHelm> {
     const files = names.map((name, index) => ({
       path: inFolder(name),
       input: `secretValueFiles, line ${index + 1}`,
       format: name.endsWith('.json') ? ('json' as const) : ('yaml' as const),
+      hasVaultKey: false,
     }));
     const request = { files, paths: [], ...(program === '' ? {} : { sopsPath: program }) };
     return decryptValues(request, {
       environment: { PATH: process.env['PATH'], HOME: folder, ...environment },
+      toolsFolder,
       workingDirectory: folder,
       folder: privateFolder(inFolder('temp'), () => undefined),
       signal: new AbortController().signal,
@@ -120,6 +123,27 @@ describe('values that sops has encrypted', function () {
     }
   });
 
+  it('the newest sops that an earlier step has put into the tool cache is found, and one on PATH wins', async () => {
+    await encryptedFile(inFolder('prod.yaml'), 'password: hunter22\n');
+    const tools = inFolder('tools');
+    const put = (folderName: string, script: string): string => {
+      mkdirSync(folderName, { recursive: true });
+      writeFileSync(path.join(folderName, 'sops'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      return folderName;
+    };
+    const cache = (version: string, script: string, isComplete = true): void => {
+      const place = put(path.join(tools, 'sops', version, process.arch), script);
+      if (isComplete) writeFileSync(`${place}.complete`, '');
+    };
+    cache('3.9.4', 'echo old >&2; exit 1');
+    cache('3.13.1', `exec '${sopsPath}' "$@"`);
+    cache('3.14.0', 'echo half >&2; exit 1', false);
+    const key = { SOPS_AGE_KEY: ageKey.identity, PATH: '/nowhere' };
+    assert.deepEqual(jsonOf(await decrypted(['prod.yaml'], key, '', tools)), { password: 'hunter22' });
+    const bin = put(inFolder('bin'), 'echo the one on PATH >&2; exit 1');
+    await assert.rejects(decrypted(['prod.yaml'], { ...key, PATH: bin }, '', tools), /the one on PATH/);
+  });
+
   const faults: [
     title: string,
     how: { environment?: NodeJS.ProcessEnv; program?: string; spoil?: (text: string) => string },
@@ -133,7 +157,11 @@ describe('values that sops has encrypted', function () {
       /it was changed after it was encrypted: its MAC does not fit/,
     ],
     ['a value that was cut', { spoil: (text) => text.replace(/data:[^,]+/, 'data:AAAA') }, /sops ended with exit code/],
-    ['no sops on PATH', { program: '', environment: { PATH: '/nowhere' } }, /there is no sops on PATH; .* sopsPath/],
+    [
+      'no sops on PATH',
+      { program: '', environment: { PATH: '/nowhere' } },
+      /there is no sops on PATH or in the tool cache; .* sopsPath/,
+    ],
   ];
   for (const [title, { environment, program, spoil = (text: string) => text }, expected] of faults) {
     it(`the error names the input and what to do: ${title}`, async () => {

@@ -13,7 +13,12 @@ export interface ForwardProxy {
 }
 
 /** A proxy of a company: it opens tunnels (CONNECT) for one user with a password, and refuses everything else with 407. */
-export async function openForwardProxy(username: string, password: string): Promise<ForwardProxy> {
+export async function openForwardProxy(
+  username: string,
+  password: string,
+  /** The hosts that stand in for others, both as `HOST:PORT`. */
+  standIns: Readonly<Record<string, string>> = {},
+): Promise<ForwardProxy> {
   const expected = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   const tunnels: string[] = [];
   const refused: string[] = [];
@@ -31,7 +36,7 @@ export async function openForwardProxy(username: string, password: string): Prom
       return;
     }
     tunnels.push(target);
-    const { hostname, port } = new URL(`http://${target}`);
+    const { hostname, port } = new URL(`http://${standIns[target] ?? target}`);
     const upstream = net.connect(Number(port), hostname, () => {
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
       upstream.write(head);

@@ -18,16 +18,22 @@ export interface HttpsSite {
   close(): void;
 }
 
-/** A site on this machine, at one of its addresses, with a certificate that no system trusts. */
+/** A site on this machine, at one of its addresses and under names that no DNS knows, with a certificate that no system trusts. */
 export async function openHttpsSite(
   answer: (request: http.IncomingMessage, response: http.ServerResponse) => void,
   host = '127.0.0.1',
+  names: readonly string[] = [],
 ): Promise<HttpsSite> {
   const folder = mkdtempSync(path.join(tmpdir(), 'https-site-'));
   // Two authorities of one name could not be trusted at the same time.
   const name = `${randomUUID()}.test`;
   const { cert, private: key } = await generate([{ name: 'commonName', value: name }], {
-    extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: host }] }],
+    extensions: [
+      {
+        name: 'subjectAltName',
+        altNames: [{ type: 7, ip: host }, ...names.map((value) => ({ type: 2, value }) as const)],
+      },
+    ],
   });
   const authority = path.join(folder, 'ca.pem');
   writeFileSync(authority, cert);

@@ -25,6 +25,9 @@ const texts: Record<string, string> = {
   'half.yaml': 'a: 1\nsops: {}\n',
   'list.yaml': '- a\n',
   'many.yaml': `${encrypted}---\n${encrypted}`,
+  'vault.yaml': encrypted.replace('sops:', 'sops:\n    azure_kv:\n        - name: k'),
+  'groups.yaml': encrypted.replace('sops:', 'sops:\n    key_groups:\n        - azure_kv:\n            - name: k'),
+  'noVault.yaml': encrypted.replace('sops:', 'sops:\n    azure_kv: []'),
   'bin/sops': '#!',
 };
 
@@ -47,12 +50,20 @@ describe('encrypted values', () => {
     assert.equal(read({}), undefined);
     assert.deepEqual(read({ secretValueFiles: 'prod.yaml\nprod.json', sopsPath: 'bin/sops' }), {
       files: [
-        { path: '/w/prod.yaml', input: 'secretValueFiles, line 1', format: 'yaml' },
-        { path: '/w/prod.json', input: 'secretValueFiles, line 2', format: 'json' },
+        { path: '/w/prod.yaml', input: 'secretValueFiles, line 1', format: 'yaml', hasVaultKey: false },
+        { path: '/w/prod.json', input: 'secretValueFiles, line 2', format: 'json', hasVaultKey: false },
       ],
       paths: [['database', 'password'], ['database', 'port'], ['hosts'], ['region_unencrypted'], ['a']],
       sopsPath: '/w/bin/sops',
     });
+  });
+
+  it('a key in Azure Key Vault is found beside the other keys and in their groups', () => {
+    const found = read({ secretValueFiles: 'vault.yaml\ngroups.yaml\nnoVault.yaml' });
+    assert.deepEqual(
+      found?.files.map(({ hasVaultKey }) => hasVaultKey),
+      [true, true, false],
+    );
   });
 
   for (const [inputs, expected] of [
@@ -100,6 +111,9 @@ describe('encrypted values', () => {
       sopsProblem(128, 'Failed to get the data key\n\n  age: no identity'),
       /^this agent has none of the keys/,
     );
+    const forbidden =
+      'Group 0: FAILED\n - | failed to decrypt sops data key with Azure Key\n   | Vault key: POST https://shop\n   | RESPONSE\n   | 403: 403 Forbidden';
+    assert.match(sopsProblem(128, forbidden), /^the key vault answered 403: .* the role Key Vault Crypto User/);
     assert.equal(sopsProblem(1, ' a \n\n b\nc\nd\ne'), 'sops ended with exit code 1: a b c d');
   });
 });

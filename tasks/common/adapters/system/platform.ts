@@ -106,6 +106,19 @@ export function findCommand(
     .find(isProgram);
 }
 
+/** Finds a program on PATH on every system. */
+export function findProgram(
+  platform: NodeJS.Platform,
+  name: string,
+  environment: NodeJS.ProcessEnv,
+  isProgram: (file: string) => boolean,
+): string | undefined {
+  if (platform === 'win32') return findCommand(platform, name, environment, isProgram);
+  return searchFolders(platform, environment['PATH'])
+    .map((folder) => path.posix.join(folder, name))
+    .find(isProgram);
+}
+
 function pathOf(platform: NodeJS.Platform): typeof path.posix {
   return platform === 'win32' ? path.win32 : path.posix;
 }

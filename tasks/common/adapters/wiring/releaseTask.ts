@@ -3,6 +3,7 @@ import { valueOfFlag } from '../../core/inputs/argumentsInput';
 import type { DeployRequest, ReleaseRequest } from '../../core/inputs/deployRequest';
 import { TaskError } from '../../core/failure';
 import { onlyExe } from '../../core/inputs/helmPathInput';
+import type { SecretValuesForHelm } from '../../core/inputs/commandLine';
 import type { SecretValuesRequest } from '../../core/inputs/secretValues';
 import { holderOf } from '../../core/lock/holder';
 import type { ReleaseStorage, RollbackHelm } from '../../core/ports';
@@ -21,6 +22,7 @@ import { createGuard, type HelmGuard } from '../helm/guard';
 import { isExecutable } from '../agent/inputFiles';
 import { findHelm } from '../system/platform';
 import { azureRegistryLogin } from '../azure/containerRegistry';
+import { openVaultIdentity } from '../azure/vaultIdentity';
 import { prepareChartLogins, type AzureRegistry } from '../helm/chartLogins';
 import { decryptValues } from '../helm/secretValues';
 import { helmLoginSecrets } from '../helm/helmLoginFiles';
@@ -95,7 +97,7 @@ export async function withDeploy<T>(
   const onSecret = (secret: string): void => {
     agent.mask(secret);
   };
-  const secretValues = request.secretValues && (await secretValuesOf(run, request.secretValues, onSecret));
+  const secretValues = request.secretValues && (await secretValuesOf(run, request, request.secretValues));
   const caFile = valueOfFlag(request.extraArguments, 'ca-file');
   const chartHome = await prepareChartLogins(request.chartLogins, {
     environment: agent.environment,
@@ -139,14 +141,23 @@ function needsSopsKey({ secretValues, valueFiles }: DeployRequest): boolean {
   );
 }
 
-function secretValuesOf({ agent, signal }: TaskRun, request: SecretValuesRequest, onSecret: (secret: string) => void) {
+function secretValuesOf(
+  { agent, signal }: TaskRun,
+  { connection }: DeployRequest,
+  request: SecretValuesRequest,
+): Promise<SecretValuesForHelm> {
+  const isAzure = connection.type === 'azureResourceManager';
   return decryptValues(request, {
     environment: agent.environment.childEnvironment,
+    toolsFolder: agent.environment.variable('Agent.ToolsDirectory'),
     workingDirectory: agent.workingDirectory,
     folder: agent.privateFolder,
     signal,
     redact: agent.redact,
-    onSecret,
+    onSecret: (secret) => {
+      agent.mask(secret);
+    },
+    ...(isAzure && { openVault: () => openVaultIdentity(agent, connection.id, { signal }) }),
   });
 }
 

@@ -21,6 +21,8 @@ export interface AzureConnection {
   resourceManager: string;
   /** What a token for Azure Resource Manager is asked for. */
   resourceManagerScope: string;
+  /** What a token for a key vault is asked for, where the connection names it. */
+  vaultResource?: string;
   /** Absent for connections to a management group. */
   subscription?: string;
 }
@@ -56,10 +58,12 @@ export function readAzureConnection(facts: ConnectionFacts): AzureConnection {
   const resource = facts.data('activeDirectoryServiceEndpointResourceId');
   const isKnownCloud = cloud !== undefined;
   const subscription = facts.data('subscriptionId');
+  const vaultResource = facts.data('AzureKeyVaultServiceEndpointResourceId')?.replace(/\/$/, '');
   return {
     identity: readIdentity(facts, cloud),
     resourceManager,
     resourceManagerScope: `${isKnownCloud || !resource ? resourceManager : resource.replace(/(?<!\/)\/+$/, '')}/.default`,
+    ...(vaultResource ? { vaultResource } : {}),
     ...(subscription ? { subscription } : {}),
   };
 }

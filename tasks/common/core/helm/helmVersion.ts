@@ -33,14 +33,16 @@ function isSupported(major: number, minor: number): boolean {
   return major > 3 || (major === 3 && minor >= 14);
 }
 
-/** Returns the newest of these versions that fulfils the wish. Pre-releases fulfil no range. */
-export function newestOf(versions: readonly string[], { major, minor }: { major: number; minor?: number }) {
+/** Returns the newest of these versions that fulfils the wish. Pre-releases fulfil none. */
+export function newestOf(versions: readonly string[], { major, minor }: { major?: number; minor?: number }) {
   return versions
     .flatMap((version) => {
       const parts = /^(\d+)\.(\d+)\.(\d+)$/.exec(version);
       return parts === null ? [] : [{ version, numbers: parts.slice(1).map(Number) }];
     })
-    .filter(({ numbers }) => numbers[0] === major && (minor === undefined || numbers[1] === minor))
+    .filter(
+      ({ numbers }) => (major === undefined || numbers[0] === major) && (minor === undefined || numbers[1] === minor),
+    )
     .sort((one, other) => difference(one.numbers, other.numbers))
     .at(-1)?.version;
 }

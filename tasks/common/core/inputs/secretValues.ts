@@ -13,11 +13,13 @@ export interface SecretValuesFile {
   /** For example `secretValueFiles, line 2`. */
   input: string;
   format: 'yaml' | 'json';
+  /** One of its keys is in Azure Key Vault. */
+  hasVaultKey: boolean;
 }
 
 export interface SecretValuesRequest {
   files: readonly SecretValuesFile[];
-  /** An absolute path. Absent: `sops` on PATH. */
+  /** An absolute path. Absent: `sops` on PATH or in the tool cache. */
   sopsPath?: string;
   /** Names are not encrypted, so the paths of the values are known before they are. */
   paths: readonly ValuePath[];
@@ -42,7 +44,8 @@ function readSopsPath(read: InputReader, files: InputFiles): string | undefined 
   const given = read.optionalText('sopsPath');
   if (given === undefined) return undefined;
   if (files.kind(given) !== 'file') {
-    const problem = 'there is no such file; expected the path of the program sops, or nothing for the one on PATH';
+    const problem =
+      'there is no such file; expected the path of the program sops, or nothing for the one on PATH or in the tool cache';
     read.mistake({ input: 'sopsPath', holds: given, problem });
   }
   return files.absolute(given);
@@ -56,13 +59,16 @@ function readFile(read: InputReader, files: InputFiles, { text, number }: InputL
     return [];
   }
   const encrypted = files.readText(text);
-  const values = encryptedValues(encrypted);
-  if (values === undefined) {
+  const parts = encryptedParts(encrypted);
+  if (parts === undefined) {
     read.mistake({ input, holds: text, problem: notEncrypted });
     return [];
   }
   const format = encrypted.trimStart().startsWith('{') ? 'json' : 'yaml';
-  return [{ file: { path: files.absolute(text), input, format } as const, paths: leafPaths(values) }];
+  const { sops, values } = parts;
+  const hasVaultKey = keyListsOf(sops).some((keys) => Array.isArray(keys['azure_kv']) && keys['azure_kv'].length > 0);
+  const file = { path: files.absolute(text), input, format, hasVaultKey } as const;
+  return [{ file, paths: leafPaths(values) }];
 }
 
 const notEncrypted =
@@ -81,13 +87,19 @@ function fileProblem(files: InputFiles, path: string): string | undefined {
   }
 }
 
-/** The values of an encrypted file, without sops' own part. Undefined if it is none. */
-function encryptedValues(text: string): Values | undefined {
+/** The keys stand in sops' own part, or in groups of it. */
+function keyListsOf(sops: Values): Values[] {
+  const groups: unknown = sops['key_groups'];
+  return [sops, ...(Array.isArray(groups) ? (groups as unknown[]).filter(isRecord) : [])];
+}
+
+/** The values of an encrypted file and sops' own part. Undefined if it is no such file. */
+function encryptedParts(text: string): { sops: Values; values: Values } | undefined {
   const [document, ...more] = readGoYaml(text.replace(/^\ufeff/, ''));
   const value = document !== undefined && 'value' in document ? document.value : undefined;
   if (more.length > 0 || !isRecord(value)) return undefined;
   const { sops, ...values } = value;
-  return isRecord(sops) && typeof sops['mac'] === 'string' ? values : undefined;
+  return isRecord(sops) && typeof sops['mac'] === 'string' ? { sops, values } : undefined;
 }
 
 /**
@@ -95,7 +107,7 @@ function encryptedValues(text: string): Values | undefined {
  * `encrypted` is the text of the file, `decrypted` the values that sops made of it.
  */
 export function decryptedSecrets(encrypted: string, decrypted: Values): string[] {
-  return textsBeside(encryptedValues(encrypted) ?? {}, decrypted);
+  return textsBeside(encryptedParts(encrypted)?.values ?? {}, decrypted);
 }
 
 function textsBeside(encrypted: unknown, decrypted: unknown): string[] {
@@ -154,8 +166,18 @@ export function sopsProblem(exitCode: number | undefined, said: string): string 
     case macMismatch:
       return `it was changed after it was encrypted: its MAC does not fit. Restore it, or edit it with \`sops edit\`. sops says: ${words}`;
     case noKey:
+      if (isForbiddenVaultKey(said)) return `${forbiddenVaultKey}. sops says: ${words}`;
       return `this agent has none of the keys for it. Give sops its key (the variable SOPS_AGE_KEY_FILE with the path of a secure file, a key in the keyring of GnuPG, or the access to the key service that the file names). sops says: ${words}`;
     default:
       return `sops ended with exit code ${exitCode ?? 'none'}: ${words}`;
   }
 }
+
+/** sops breaks the lines of the answer, and puts a bar before each. */
+function isForbiddenVaultKey(said: string): boolean {
+  const answer = said.replace(/[\s|]+/g, ' ');
+  return answer.includes('Azure Key Vault') && /RESPONSE 403\b/.test(answer);
+}
+
+const forbiddenVaultKey =
+  'the key vault answered 403: the identity may not decrypt with this key. Give the identity of azureSubscription the role Key Vault Crypto User on the key, or the permission «decrypt» in the access policies of the vault';

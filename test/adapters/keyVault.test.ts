@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { constants, generateKeyPairSync, privateDecrypt, publicEncrypt } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { json } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { createAgent, type TaskAgent } from '../../tasks/common/adapters/agent/agent';
+import { openVaultIdentity } from '../../tasks/common/adapters/azure/vaultIdentity';
+import { decryptValues } from '../../tasks/common/adapters/helm/secretValues';
+import { TaskError } from '../../tasks/common/core/failure';
+import { endpointEnvironment, toEndpoint } from '../support/agent/endpoint';
+import { clientId, startAzure, type Azure, type AzureScheme } from '../support/azure';
+import { openForwardProxy, type ForwardProxy } from '../support/forwardProxy';
+import { openHttpsSite, type HttpsSite } from '../support/httpsSite';
+import { sops } from '../support/sops';
+
+const vaultHost = 'shop.vault.azure.net';
+const key = `https://${vaultHost}/keys/sops/1`;
+
+describe('values whose key is in Azure Key Vault', function () {
+  this.timeout(900_000);
+  let azure: Azure;
+  let vault: HttpsSite;
+  let proxy: ForwardProxy;
+  let sopsPath = '';
+  let folder = '';
+  /** The claims of the tokens that the vault has seen. */
+  let seen: Record<string, unknown>[] = [];
+  let isAllowed = true;
+
+  before(async () => {
+    sopsPath = await sops();
+    azure = await startAzure();
+    const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const padding = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
+    const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
+      if (token === undefined) {
+        const challenge = `Bearer authorization="https://login.microsoftonline.com/${clientId}", resource="https://vault.azure.net"`;
+        response.writeHead(401, { 'WWW-Authenticate': challenge }).end();
+        return;
+      }
+      seen.push(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>);
+      if (!isAllowed) {
+        const error = { code: 'Forbidden', message: 'Caller is not authorized to perform action.' };
+        response.writeHead(403, { 'Content-Type': 'application/json' }).end(JSON.stringify({ error }));
+        return;
+      }
+      const { value = '' } = (await json(request)) as { value?: string };
+      const bytes = Buffer.from(value, 'base64url');
+      const result = request.url?.includes('/decrypt')
+        ? privateDecrypt({ key: pair.privateKey, ...padding }, bytes)
+        : publicEncrypt({ key: pair.publicKey, ...padding }, bytes);
+      response.setHeader('Content-Type', 'application/json');
+      response.end(JSON.stringify({ kid: key, value: result.toString('base64url') }));
+    };
+    vault = await openHttpsSite((request, response) => void answer(request, response), '127.0.0.1', [vaultHost]);
+    proxy = await openForwardProxy('me', 'geheim', { [`${vaultHost}:443`]: `127.0.0.1:${vault.port}` });
+  });
+  after(async () => {
+    vault.close();
+    await Promise.all([proxy.close(), azure.close()]);
+  });
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'vault-'));
+    azure.reset();
+    seen = [];
+    isAllowed = true;
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function agentWith(scheme: AzureScheme, more: NodeJS.ProcessEnv = {}): TaskAgent {
+    const authorities = path.join(folder, 'authorities.pem');
+    writeFileSync(authorities, `${azure.ca}\n${readFileSync(vault.authority, 'utf8')}`);
+    const environment = {
+      ...endpointEnvironment(toEndpoint(azure.connection(scheme))),
+      ENDPOINT_AUTH_PARAMETER_SYSTEMVSSCONNECTION_ACCESSTOKEN: azure.state.jobToken,
+      ENDPOINT_URL_SYSTEMVSSCONNECTION: azure.origin,
+      SYSTEM_OIDCREQUESTURI: `${azure.origin}/shop/_apis/distributedtask/hubs/build/plans/1/jobs/2/oidctoken`,
+      AGENT_TEMPDIRECTORY: folder,
+      AGENT_CAINFO: authorities,
+      AGENT_PROXYURL: proxy.address,
+      AGENT_PROXYUSERNAME: 'me',
+      SECRET_AGENT_PROXYPASSWORD: 'geheim',
+      AGENT_PROXYBYPASSLIST: '["127\\\\.0\\\\.0\\\\.1"]',
+      PATH: process.env['PATH'],
+      HOME: folder,
+      // An earlier step has left another identity.
+      AZURE_CLIENT_ID: 'other',
+      AZURE_TENANT_ID: 'other',
+      AZURE_CLIENT_SECRET: 'other',
+      ...more,
+    };
+    return createAgent({ environment, write: () => undefined });
+  }
+
+  const signal = new AbortController().signal;
+  const openVault = (agent: TaskAgent) => openVaultIdentity(agent, azure.connection('secret').id ?? '', { signal });
+
+  async function encrypted(): Promise<string> {
+    const file = path.join(folder, 'prod.yaml');
+    writeFileSync(file, 'password: hunter22\n');
+    const agent = agentWith('secret');
+    const identity = await openVault(agent);
+    const env = identity.environment(agent.environment.childEnvironment);
+    await promisify(execFile)(sopsPath, ['--encrypt', '--in-place', '--azure-kv', key, file], { env });
+    identity.close();
+    agent.privateFolder.remove();
+    seen = [];
+    return file;
+  }
+
+  async function decrypt(file: string, agent: TaskAgent): Promise<string> {
+    const files = [{ path: file, input: 'secretValueFiles, line 1', format: 'yaml', hasVaultKey: true } as const];
+    const values = await decryptValues(
+      { files, paths: [], sopsPath },
+      {
+        environment: agent.environment.childEnvironment,
+        toolsFolder: undefined,
+        openVault: () => openVault(agent),
+        workingDirectory: folder,
+        folder: agent.privateFolder,
+        signal,
+        redact: agent.redact,
+        onSecret: () => undefined,
+      },
+    );
+    agent.privateFolder.remove();
+    assert.ok('stdin' in values);
+    return values.stdin;
+  }
+
+  for (const scheme of ['secret', 'certificate', 'federated'] as const) {
+    it(`${scheme}: sops gets a token for the vault, for the identity of the connection and no other`, async () => {
+      const file = await encrypted();
+      assert.deepEqual(JSON.parse(await decrypt(file, agentWith(scheme))), { password: 'hunter22' });
+      const identities = new Set(seen.map(({ aud, appid }) => `${String(aud)} ${String(appid)}`));
+      assert.deepEqual([...identities], [`https://vault.azure.net ${clientId}`]);
+    });
+  }
+
+  async function failureOf(work: Promise<unknown>): Promise<TaskError> {
+    const error: unknown = await work.then(() => undefined, (thrown: unknown) => thrown); // prettier-ignore
+    assert.ok(error instanceof TaskError, String(error));
+    return error;
+  }
+
+  it('an identity that may not use the key: the message names the role', async () => {
+    const file = await encrypted();
+    isAllowed = false;
+    const { reason, message } = await failureOf(decrypt(file, agentWith('secret')));
+    assert.equal(reason, 'InputInvalid');
+    assert.match(
+      message,
+      /the key vault answered 403: .* Key Vault Crypto User .* sops says: .*shop\.vault\.azure\.net/,
+    );
+  });
+
+  it('a sign-in that fails is the failure of the input', async () => {
+    const file = await encrypted();
+    azure.state.isSecretExpired = true;
+    const { reason, message } = await failureOf(decrypt(file, agentWith('secret')));
+    assert.equal(reason, 'CredentialsRejected');
+    assert.match(
+      message,
+      /^Input secretValueFiles, line 1: \S+prod\.yaml could not be decrypted: .*azureSubscription.*AADSTS7000222/,
+    );
+  });
+
+  it('a program without the pass, or with a wish for something else than a vault, gets no token', async () => {
+    const agent = agentWith('secret');
+    const identity = await openVault(agent);
+    const { IDENTITY_ENDPOINT = '', IDENTITY_HEADER = '' } = identity.environment({});
+    const ask = async (pass: string, resource: string): Promise<number> => {
+      const answer = await fetch(`${IDENTITY_ENDPOINT}?resource=${encodeURIComponent(resource)}`, {
+        headers: { 'X-IDENTITY-HEADER': pass },
+      });
+      return answer.status;
+    };
+    assert.equal(await ask(IDENTITY_HEADER, 'https://vault.azure.net'), 200);
+    assert.equal(await ask(IDENTITY_HEADER.replace(/^./, 'x'), 'https://vault.azure.net'), 404);
+    assert.equal(await ask(IDENTITY_HEADER, 'https://management.azure.com'), 400);
+    identity.close();
+    await assert.rejects(ask(IDENTITY_HEADER, 'https://vault.azure.net'));
+  });
+});
