@@ -183,7 +183,12 @@ export const findingTexts: FindingTexts = {
     what: 'An autoscaler has scaled a workload up, and the rollback sets the smaller number of the target.',
     next: 'Leave the number of replicas out of a chart whose workload an autoscaler scales.',
   },
-  ReplicasUnderAutoscaler: { what: 'The target declares replicas of a workload that an autoscaler scales.' },
+  ReplicasUnderAutoscaler: {
+    what: 'The target declares replicas of a workload that an autoscaler scales. Where the autoscaler has set more, its number is kept.',
+  },
+  ClaimKeepsSize: {
+    what: 'A claim is larger than the target declares it. It keeps its size, because the API server does not shrink a claim.',
+  },
   ClaimTemplatesDiffer: {
     what: 'The claim templates of a StatefulSet differ, and cannot be changed.',
     next: 'Check that the target works with the claims as they are.',

@@ -94,7 +94,7 @@ describe('the command line of Helm', () => {
     const { prepared } = helmFor({ chartVersion: '1.0.0-hunter22' }, ['hunter22']);
     await assert.rejects(prepared.render(signal), /^TaskError: Input chartVersion: it holds a secret/);
     await assert.rejects(
-      prepared.upgrade({ timeoutSeconds: 5, wait: false, createNamespace: false }, signal),
+      prepared.upgrade({ timeoutSeconds: 5, wait: false, createNamespace: false, kept: [], lost: signal }, signal),
       /chartVersion/,
     );
     assert.ok(!existsSync(path.join(folder, 'arguments')));

@@ -97,7 +97,11 @@ describe('a Helm that looks for the real kubeconfig from behind the gateway', fu
   });
 
   it('finds neither it nor a token in a rehearsal, and it is back afterwards', async () => {
-    await rollbackHelm.rehearse({ revision: 1, applyMethod: 'csa' }, [], new AbortController().signal);
+    await rollbackHelm.rehearse(
+      { revision: 1, applyMethod: 'csa' },
+      { records: [], kept: [] },
+      new AbortController().signal,
+    );
     assert.deepEqual(seen(), ['history:', 'rollback:']);
     assert.ok(readFileSync(kubeconfig, 'utf8').includes(token));
   });
@@ -105,6 +109,7 @@ describe('a Helm that looks for the real kubeconfig from behind the gateway', fu
   it('finds neither it nor a token in an approved rollback, and it is back afterwards', async () => {
     const { result } = await rollbackHelm.rollback({
       policy: onlyDeletionsOf([]),
+      kept: [],
       lost: new AbortController().signal,
       target: { revision: 1, applyMethod: 'csa' },
       description: '',

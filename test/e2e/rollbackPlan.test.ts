@@ -217,7 +217,7 @@ describe('the plan of a rollback, against a real API server and a real Helm', ()
       folder: privateFolder(temporary, () => undefined),
       onSecret: () => undefined,
     });
-    const rehearsal = await rollbackHelm.rehearse(target, [], new AbortController().signal);
+    const rehearsal = await rollbackHelm.rehearse(target, { records: [], kept: [] }, new AbortController().signal);
     const made = planRollback({
       ...request,
       release: 'web',

@@ -139,7 +139,10 @@ describe('detecting an unchanged deploy with the dry run of real Helms', functio
 
   const deploy = (version: string, namespace: string, way: Way): Promise<void> =>
     succeed(
-      helmFor(version, namespace, way).upgrade({ timeoutSeconds: 60, wait: false, createNamespace: false }, signal),
+      helmFor(version, namespace, way).upgrade(
+        { timeoutSeconds: 60, wait: false, createNamespace: false, kept: [], lost: signal },
+        signal,
+      ),
     );
 
   async function changes(version: string, namespace: string, way: Way): Promise<string[]> {

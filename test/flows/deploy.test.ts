@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { brokenLabel, runOf, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
 import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
+import { at } from '../../tasks/common/core/kubernetes/read';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import type { Hook } from '../../tasks/common/core/release/release';
 import type { DeployStart } from '../../tasks/common/core/releaseContext';
@@ -41,6 +42,33 @@ const afterFailure = {
   ],
   live: broken.objects,
 };
+
+const autoscaler = {
+  apiVersion: 'autoscaling/v2',
+  kind: 'HorizontalPodAutoscaler',
+  metadata: { name: 'web' },
+  spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' } },
+};
+
+const autoscalers = {
+  apiVersion: 'autoscaling/v2',
+  kind: 'HorizontalPodAutoscaler',
+  plural: 'horizontalpodautoscalers',
+  namespaced: true,
+};
+
+function replicated(object: KubeObject, replicas: number): KubeObject {
+  return { ...object, spec: { ...(object['spec'] as object), replicas } };
+}
+
+/** As the controller of the autoscaler does it. */
+function scale(on: Scene, object: KubeObject, replicas: number): void {
+  const fieldsV1 = { 'f:spec': { 'f:replicas': {} } };
+  const field = { manager: 'kube-controller-manager', operation: 'Update', subresource: 'scale', fieldsV1 };
+  const { metadata, ...rest } = on.cluster.put(replicated(object, replicas));
+  const scaled = { ...rest, metadata: { ...metadata, managedFields: [field] } };
+  on.cluster.objects.set(objectKey(refOf(scaled)), scaled);
+}
 
 describe('a deploy', () => {
   it('a first install that becomes ready is deployed and marked', async () => {
@@ -95,19 +123,15 @@ describe('a deploy', () => {
     [4, 1],
     [1, 0],
   ] as const) {
-    it(`an autoscaler that has set ${replicas} replicas where the chart declares 1 is ${warned === 1 ? '' : 'not '}warned of`, async () => {
-      const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
-      const autoscaler = {
-        apiVersion: 'autoscaling/v2',
-        kind: 'HorizontalPodAutoscaler',
-        metadata: { name: 'web' },
-        spec: { scaleTargetRef },
-      };
-      const web = deployment('web', 'good');
-      const scaled = { ...web, spec: { ...(web['spec'] as object), replicas } };
-      const on = await scene({ ...installed, live: [configMap('settings'), scaled, autoscaler], chart: v2 });
+    it(`${replicas} replicas that nobody scaled, where the chart declares 1 and has an autoscaler, are ${warned === 1 ? '' : 'not '}warned of`, async () => {
+      const scaled = replicated(deployment('web', 'good'), replicas);
+      const next = chart('2.0.0', [replicated(deployment('web', 'better'), 1), autoscaler]);
+      const on = await scene({ ...installed, live: [configMap('settings'), scaled, autoscaler], chart: next });
+      on.cluster.served.set('autoscaling/v2/HorizontalPodAutoscaler', autoscalers);
       await deploy(on.context);
-      const words = on.agent.warnings.filter((each) => each.includes('holds Deployment/web at 4 replicas'));
+      const words = on.agent.warnings.filter((each) =>
+        each.includes('Deployment/web has an autoscaler and 4 replicas'),
+      );
       assert.equal(words.length, warned);
     });
   }
@@ -161,7 +185,29 @@ describe('a deploy', () => {
     });
   }
 
-  it('a rehearsal that ends at a claim that has grown is told as what it is', async () => {
+  for (const fails of [false, true]) {
+    it(`the replicas that an autoscaler has set stay in ${fails ? 'an automatic rollback' : 'a deploy'}`, async () => {
+      const declares = (version: string, image: string) =>
+        chart(version, [replicated(deployment('web', image), 1), { ...autoscaler }]);
+      const before = declares('1.0.0', 'good');
+      const on = await scene({
+        history: [revision(1, 'deployed', before, verified)],
+        live: before.objects,
+        chart: declares('2.0.0', fails ? 'broken' : 'better'),
+      });
+      on.cluster.served.set('autoscaling/v2/HorizontalPodAutoscaler', autoscalers);
+      scale(on, inNamespace(deployment('web', 'good')), 4);
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, fails ? 'rolledBack' : 'deployed', report.message);
+      assert.equal(at(liveObject(on.cluster, deployment('web', '')), 'spec', 'replicas'), 4);
+      assert.match(
+        on.agent.lines.join('\n'),
+        /keeps the 4 replicas that its autoscaler has set; the manifest declares 1/,
+      );
+    });
+  }
+
+  it('a claim that has grown keeps its size, and that is told', async () => {
     const sized = (storage: string): KubeObject => ({
       ...claim('data'),
       spec: { resources: { requests: { storage } } },
@@ -171,15 +217,12 @@ describe('a deploy', () => {
       history: [revision(1, 'deployed', before)],
       live: before.objects,
       chart: chart('2.0.0', [sized('2Gi'), deployment('web', 'broken')]),
-      rehearsed: {
-        outcome: 'failed',
-        message: 'cannot patch "data" with kind PersistentVolumeClaim: it can not shrink',
-      },
     });
     const report = await deploy(on.context);
     const lines = on.agent.lines.join('\n');
     assert.equal(report.outcome, 'rolledBack');
-    assert.match(lines, /The rehearsal ends at PersistentVolumeClaim\/data, which the rollback leaves as it is\./);
+    assert.match(report.message, /PersistentVolumeClaim\/data keeps its size of 2Gi, because a claim cannot shrink/);
+    assert.equal(at(liveObject(on.cluster, claim('data')), 'spec', 'resources', 'requests', 'storage'), '2Gi');
     assert.doesNotMatch(lines, /could not be foreseen/);
   });
 

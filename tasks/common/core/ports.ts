@@ -4,6 +4,7 @@ import type { FencePolicy, FenceRecord } from './helm/fence';
 import type { KeptObject } from './release/preexisting';
 import type { HelmProvenance, HelmCapabilities } from './helm/provenance';
 import type { Rehearsal } from './helm/rehearsal';
+import type { KeptField } from './release/keptFields';
 import type { Revision } from './release/release';
 import type { TestFilter } from './release/tests';
 import type { Redact } from './text/secrets';
@@ -80,6 +81,10 @@ interface UpgradeOptions {
   wait: boolean;
   /** Set only for a missing namespace: Helm 3 sends the request in any case, and it needs a right of its own. */
   createNamespace: boolean;
+  /** Where there are such fields, Helm runs behind a gateway. */
+  kept: readonly KeptField[];
+  /** Aborts when the lock is lost. */
+  lost: AbortSignal;
 }
 
 export interface RollbackOptions {
@@ -120,10 +125,16 @@ export interface Helm extends ReleaseHelm {
 
 export interface RollbackHelm {
   provenance(signal: AbortSignal): Promise<HelmProvenance>;
-  /** Helm reads `records` instead of those in its storage. Nothing is changed. */
-  rehearse(target: HelmTarget, records: readonly KubeObject[], signal: AbortSignal): Promise<Rehearsal>;
+  /** Nothing is changed. */
+  rehearse(target: HelmTarget, scene: RehearsalScene, signal: AbortSignal): Promise<Rehearsal>;
   /** Runs Helm through the fence, and without signals. Once `lost` aborts, the fence refuses every write. */
   rollback(options: FencedRollback): Promise<{ result: HelmResult; fence: FenceRecord }>;
+}
+
+export interface RehearsalScene {
+  /** Helm reads these instead of the records in its storage. */
+  records: readonly KubeObject[];
+  kept: readonly KeptField[];
 }
 
 type HelmTarget = Pick<Revision, 'revision' | 'applyMethod'>;
@@ -135,6 +146,7 @@ export interface FencedRollback {
   endAfterSeconds: number;
   wait: boolean;
   policy: FencePolicy;
+  kept: readonly KeptField[];
   lost: AbortSignal;
 }
 

@@ -338,7 +338,7 @@ function control(object: KubeObject, controlled: Controlled): void {
   if (object.kind !== 'Deployment') return;
   if ((object['spec'] as { paused?: unknown }).paused === true) {
     later(10, (now) => {
-      change(key, { ...now, status: { ...deploymentStatus(now, 1), updatedReplicas: 0 } });
+      change(key, { ...now, status: { ...deploymentStatus(now, true), updatedReplicas: 0 } });
     });
     return;
   }
@@ -348,7 +348,7 @@ function control(object: KubeObject, controlled: Controlled): void {
   const hinders = /:(broken|slow)$/.test(imageOf(object)) || nodeSelectorOf(object) !== undefined;
   if (hinders) return;
   later(rolloutMs, (now) => {
-    change(key, { ...now, status: deploymentStatus(now, 1) });
+    change(key, { ...now, status: deploymentStatus(now, true) });
   });
 }
 
@@ -357,7 +357,7 @@ function observe(deployment: KubeObject, { change }: Controlled): void {
   const { name, namespace = '', generation = 1, annotations } = deployment.metadata;
   const revision = String(generation);
   const metadata = { ...deployment.metadata, annotations: { ...annotations, [revisionAnnotation]: revision } };
-  change(objectKey(refOf(deployment)), { ...deployment, metadata, status: deploymentStatus(deployment, 0) });
+  change(objectKey(refOf(deployment)), { ...deployment, metadata, status: deploymentStatus(deployment, false) });
   const labels = { app: name };
   const set: KubeObject = {
     apiVersion: 'apps/v1',
@@ -401,14 +401,16 @@ function ownerOf({ apiVersion, kind, metadata }: KubeObject) {
   return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true };
 }
 
-function deploymentStatus({ metadata }: KubeObject, ready: number) {
+function deploymentStatus({ metadata, spec }: KubeObject, isReady: boolean) {
+  const { replicas = 1 } = (spec ?? {}) as { replicas?: number };
+  const ready = isReady ? replicas : 0;
   return {
     observedGeneration: metadata.generation,
-    replicas: 1,
-    updatedReplicas: 1,
+    replicas,
+    updatedReplicas: replicas,
     readyReplicas: ready,
     availableReplicas: ready,
-    conditions: [{ type: 'Available', status: ready === 1 ? 'True' : 'False' }],
+    conditions: [{ type: 'Available', status: isReady ? 'True' : 'False' }],
   };
 }
 

@@ -10,6 +10,7 @@ import {
 } from '../../../tasks/common/core/kubernetes/manifest';
 import type { FencePolicy, FenceWrite } from '../../../tasks/common/core/helm/fence';
 import type { FencedRollback, Helm, HelmResult } from '../../../tasks/common/core/ports';
+import { withGrownSize, withKept, type KeptField } from '../../../tasks/common/core/release/keptFields';
 import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release/release';
 import { testsToRun } from '../../../tasks/common/core/release/tests';
 import { objectStatus } from '../../../tasks/common/core/status/objectStatus';
@@ -83,6 +84,7 @@ export function fakeHelm(
   const runs: string[] = [];
   let hasDeployed = false;
   let fence: FencePolicy | undefined;
+  let kept: readonly KeptField[] = [];
   const manifest = manifestOf(chart.objects);
 
   /** A deleted record is not created again. */
@@ -166,7 +168,8 @@ export function fakeHelm(
         conflicts.push(`conflict occurred while applying object ${of}: ${conflictWith(taken)}`);
         continue;
       }
-      cluster.put(live === undefined ? own(object) : (merged(earlier ?? {}, own(object), live) as KubeObject), 'helm');
+      const sent = patchOf(own(object), live, kept);
+      cluster.put(live === undefined ? own(object) : (merged(earlier ?? {}, sent, live) as KubeObject), 'helm');
     }
     const refused = [...wanted.values()][count];
     if (refused !== undefined) throw new Error(`cannot patch "${refused.metadata.name}" with kind ${refused.kind}: no`);
@@ -318,12 +321,14 @@ export function fakeHelm(
     hasDeployed: () => hasDeployed,
     async fencedRollback({ target, policy, ...options }) {
       fence = policy;
+      ({ kept } = options);
       const result = await helm.rollback({
         ...options,
         revision: target.revision,
         forceConflicts: target.applyMethod === 'ssa',
       });
       fence = undefined;
+      kept = [];
       return result;
     },
     capabilities: () =>
@@ -346,7 +351,8 @@ export function fakeHelm(
 
     chartCrds: () => Promise.resolve(chart.crds ?? []),
 
-    async upgrade({ timeoutSeconds, wait: waits, createNamespace }, signal) {
+    async upgrade({ timeoutSeconds, wait: waits, createNamespace, kept: fields }, signal) {
+      kept = fields;
       runs.push(createNamespace ? 'upgrade --create-namespace' : 'upgrade');
       const trouble = options.upgradeTrouble;
       let made: Revision | undefined;
@@ -535,6 +541,16 @@ function objectsOf(manifest: string): readonly KubeObject[] {
 
 export function manifestOf(objects: readonly KubeObject[]): string {
   return objects.map((object) => `---\n${JSON.stringify(object)}\n`).join('');
+}
+
+/** What Helm makes of a live object. Throws as the API server refuses a claim that would shrink. */
+export function patchOf(object: KubeObject, live: KubeObject | undefined, kept: readonly KeptField[]): KubeObject {
+  const own = kept.filter(({ ref }) => objectKey(ref) === objectKey(refOf(object)));
+  const sent = withKept(object, 'update', own) as KubeObject;
+  if (live !== undefined && withGrownSize(sent, live).words !== undefined) {
+    throw new Error(`cannot patch "${live.metadata.name}" with kind ${live.kind}: field can not be less than before`);
+  }
+  return sent;
 }
 
 /**

@@ -3,10 +3,11 @@ import { manifestObjects, objectKey, refOf } from '../../../tasks/common/core/ku
 import { rulesOf } from '../../../tasks/common/core/helm/provenance';
 import type { RollbackHelm } from '../../../tasks/common/core/ports';
 import type { Rehearsal, RehearsedWrite } from '../../../tasks/common/core/helm/rehearsal';
+import type { KeptField } from '../../../tasks/common/core/release/keptFields';
 import type { Revision } from '../../../tasks/common/core/release/release';
 import { rehearsal, write } from '../rollbackScene';
 import type { FakeCluster } from './fakeCluster';
-import { merged, type FakeHelm } from './fakeHelm';
+import { merged, patchOf, type FakeHelm } from './fakeHelm';
 import type { FakeStorage } from './fakeStorage';
 import { inNamespace, owned } from './scene';
 
@@ -41,7 +42,7 @@ export function workingRollbackHelm(
 ): RollbackHelm {
   return {
     ...fakeRollbackHelm(),
-    rehearse(target, records) {
+    rehearse(target, { records, kept }) {
       const shown = new Map(records.map((record) => [record.metadata.name, record['manifest']]));
       const manifestOfRecord = (stored: Revision | undefined): string => {
         const manifest = shown.get(`sh.helm.release.v1.v${stored?.revision ?? 0}`);
@@ -49,7 +50,7 @@ export function workingRollbackHelm(
       };
       const base = manifestOfRecord(storage.records.at(-1));
       const wanted = manifestOfRecord(storage.records.find(({ revision }) => revision === target.revision));
-      return Promise.resolve(rehearsedRollback(cluster, base, wanted));
+      return Promise.resolve(rehearsedRollback(cluster, { base, wanted, fields: kept }));
     },
     async rollback(options) {
       const result = await rollback(options);
@@ -59,7 +60,10 @@ export function workingRollbackHelm(
 }
 
 /** Helm before 4.2 fails on a live object of the target that its base lacks. */
-function rehearsedRollback(cluster: FakeCluster, base: string, wanted: string): Rehearsal {
+function rehearsedRollback(
+  cluster: FakeCluster,
+  { base, wanted, fields }: { base: string; wanted: string; fields: readonly KeptField[] },
+): Rehearsal {
   const live = (object: KubeObject) => cluster.objects.get(objectKey(refOf(inNamespace(object))));
   const keys = (objects: readonly KubeObject[]) => new Set(objects.map((object) => objectKey(refOf(object))));
   const [before, after] = [manifestObjects(base), manifestObjects(wanted)];
@@ -70,13 +74,15 @@ function rehearsedRollback(cluster: FakeCluster, base: string, wanted: string): 
     return rehearsal([], { outcome: 'failed', exitCode: 1, message });
   }
   const gone = before.filter((object) => live(object) !== undefined && !kept.has(objectKey(refOf(object))));
-  return rehearsal([
-    ...after.map((object) => {
+  try {
+    const written = after.map((object) => {
       const now = live(object);
       if (now === undefined) return write('created', owned(object));
       const earlier = before.find((one) => objectKey(refOf(one)) === objectKey(refOf(object)));
-      return write('changed', merged(earlier ?? {}, owned(object), now) as KubeObject);
-    }),
-    ...gone.map((object) => write('deleted', live(object) ?? object)),
-  ]);
+      return write('changed', merged(earlier ?? {}, patchOf(owned(object), now, fields), now) as KubeObject);
+    });
+    return rehearsal([...written, ...gone.map((object) => write('deleted', live(object) ?? object))]);
+  } catch (refused) {
+    return rehearsal([], { outcome: 'failed', exitCode: 1, message: (refused as Error).message });
+  }
 }

@@ -2,7 +2,7 @@ import type { FencePolicy, FenceRecord } from '../../core/helm/fence';
 import { fenceGate, type FenceGate } from './fence';
 import { openGateway, type Gateway, type GatewayOptions } from './openGateway';
 
-interface FenceOptions extends GatewayOptions {
+export interface FenceOptions extends GatewayOptions {
   release: string;
   policy: FencePolicy;
   /** Aborts when the lock is lost. From then on every write is refused. */

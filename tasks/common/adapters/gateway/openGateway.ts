@@ -4,6 +4,8 @@ import type { Redact } from '../../core/text/secrets';
 import type { AskToken } from '../kubernetes/credentials';
 import { openTransport } from '../kubernetes/openTransport';
 import { privateFolder, type PrivateFolder } from '../agent/privateFolder';
+import type { KeptField } from '../../core/release/keptFields';
+import { keepFields } from './keepFields';
 import { listenOnLoopback, type GatewayRequest } from './loopbackServer';
 import type { Reply } from './reply';
 import { createUpstream, type Upstream } from './upstream';
@@ -21,6 +23,8 @@ export interface GatewayOptions {
   /** Called as soon as a secret is read or made. */
   onSecret: (secret: string) => void;
   redact?: Redact;
+  /** Fields that no write through the gateway changes. */
+  kept?: readonly KeptField[] | undefined;
 }
 
 export interface Gateway {
@@ -45,7 +49,7 @@ export async function openGateway(
   options: GatewayOptions,
   handler: (upstream: Upstream) => (request: GatewayRequest) => Promise<Reply>,
 ): Promise<Gateway> {
-  const { kubeconfig, askToken, environment, onSecret, folder, namespace, redact } = options;
+  const { kubeconfig, askToken, environment, onSecret, folder, namespace, redact, kept = [] } = options;
   const closed = new AbortController();
   const choices = {
     askToken,
@@ -57,7 +61,8 @@ export async function openGateway(
   };
   const { transport } = openTransport(kubeconfig, choices);
   const upstream = createUpstream(transport);
-  const server = await listenOnLoopback(handler(upstream));
+  const handle = handler(upstream);
+  const server = await listenOnLoopback((request) => handle(keepFields(request, kept)));
   onSecret(server.token);
   const own = privateFolder(path.dirname(folder.path), () => undefined);
   let file: string | undefined;

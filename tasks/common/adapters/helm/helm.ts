@@ -15,8 +15,8 @@ import { helmBuildTemplate, parseHelmBuild, type HelmBuild, type HelmCapabilitie
 import { revisionOf } from '../../core/release/releaseRecord';
 import { privateValuesText } from '../../core/inputs/setValues';
 import { assumeKinds } from '../gateway/assumeKinds';
-import type { FenceWrite } from '../../core/helm/fence';
-import { openFence } from '../gateway/openFence';
+import { passesAll, type FencePolicy } from '../../core/helm/fence';
+import { openFence, type FenceOptions } from '../gateway/openFence';
 import { openGateway, unthrottled } from '../gateway/openGateway';
 import type { Redact, SecretFinder } from '../../core/text/secrets';
 import { withoutSecretVariables } from '../../core/text/secretSources';
@@ -196,7 +196,7 @@ export function createHelm(options: HelmOptions): Helm {
       return result.ok ? declaredKinds(result.stdout) : undefined;
     },
 
-    async upgrade({ timeoutSeconds, wait, createNamespace }, signal): Promise<HelmResult> {
+    async upgrade({ timeoutSeconds, wait, createNamespace, kept, lost }, signal): Promise<HelmResult> {
       const args = [...(await upgradeArguments(signal)), '--history-max', '0', '--timeout', `${timeoutSeconds}s`];
       if (createNamespace) args.push('--create-namespace');
       if (wait) args.push(waitFlagOf(await helm.capabilities(signal)));
@@ -209,7 +209,11 @@ export function createHelm(options: HelmOptions): Helm {
         if (warning === undefined) options.onLine(line);
         else fieldWarnings.add(warning);
       };
-      return { ...(await runHelm({ ...options, onLine }, args, how)), fieldWarnings: [...fieldWarnings] };
+      const run = (chosen: HelmOptions): Promise<HelmResult> => runHelm({ ...chosen, onLine }, args, how);
+      const result = await (kept.length === 0
+        ? run(options)
+        : behindFence(options, { policy: passesAll, kept, lost }, run));
+      return { ...result, fieldWarnings: [...fieldWarnings] };
     },
 
     async test({ timeoutSeconds, filter, lost }, signal): Promise<HelmResult> {
@@ -218,7 +222,7 @@ export function createHelm(options: HelmOptions): Helm {
       const timeoutMs = timeoutSeconds * 1000 + testEndsWithinMs;
       const how = { capture: true, interrupt: signal, timeoutMs, guarded: 'interruptible' } as const;
       if (filter.length === 0) return runHelm(options, args, how);
-      return besideRecord(options, lost, (fenced) => runHelm(fenced, args, how));
+      return behindFence(options, { policy: besideRecord, lost }, (fenced) => runHelm(fenced, args, how));
     },
   };
 }
@@ -226,19 +230,23 @@ export function createHelm(options: HelmOptions): Helm {
 const testEndsWithinMs = 2_000;
 
 /**
- * Runs Helm behind a fence that answers each change of its record as if it was done. While tests are filtered, Helm
- * would store the record without the hooks that it leaves out, and a killed Helm would not restore them (measured).
+ * Answers each change of Helm's record as if it was done. While tests are filtered, Helm would store the record without
+ * the hooks that it leaves out, and a killed Helm would not restore them (measured).
  */
-async function besideRecord(
+const besideRecord: FencePolicy = { ...passesAll, isLeft: ({ isStorage }) => isStorage };
+
+async function behindFence(
   options: HelmOptions,
-  lost: AbortSignal,
+  how: Pick<FenceOptions, 'policy' | 'kept' | 'lost'>,
   run: (fenced: HelmOptions) => Promise<HelmResult>,
 ): Promise<HelmResult> {
-  const policy = { mayDelete: () => true, isLeft: ({ isStorage }: FenceWrite) => isStorage };
-  const fence = await openFence({ ...options, release: options.releaseName, policy, lost });
+  const askToken = options.identity?.askToken;
+  const fence = await openFence({ ...options, ...how, askToken, release: options.releaseName });
+  // Helm reads its plug-ins, repositories and logins from the home of the agent's user.
+  const { KUBECACHEDIR } = fence.environment;
+  const environment = { ...options.environment, KUBECACHEDIR };
   try {
-    const environment = { ...options.environment, ...fence.environment };
-    return await run({ ...options, kubeconfig: fence.kubeconfig, environment });
+    return await run({ ...options, kubeconfig: fence.kubeconfig, identity: undefined, environment });
   } finally {
     await fence.close();
   }

@@ -36,7 +36,7 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
       return helmProvenance({ build, sha256 }, helmSha256);
     },
 
-    async rehearse({ revision, applyMethod }, records, signal) {
+    async rehearse({ revision, applyMethod }, { records, kept }, signal) {
       const isForced = applyMethod === 'ssa' && (await isHelm4(helm, signal));
       const giveBack = hideKubeconfig(kubeconfig, folder);
       try {
@@ -46,6 +46,7 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
           release: releaseName,
           revision,
           records,
+          kept,
           ...(isForced ? { extraArguments: ['--force-conflicts'] } : {}),
           workingDirectory,
           timeoutSeconds: rehearsalSeconds,
@@ -56,11 +57,11 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
       }
     },
 
-    async rollback({ policy, lost, target, description, timeoutSeconds, endAfterSeconds, wait }) {
+    async rollback({ policy, lost, kept, target, description, timeoutSeconds, endAfterSeconds, wait }) {
       const { revision, applyMethod } = target;
       // Drift is part of the plan, so it must not stop an approved rollback.
       const forceConflicts = applyMethod === 'ssa';
-      const fence = await openFence({ ...gateway, release: releaseName, policy, lost });
+      const fence = await openFence({ ...gateway, release: releaseName, policy, lost, kept });
       const giveBack = hideKubeconfig(kubeconfig, folder);
       try {
         const fenced = createReleaseHelm({

@@ -77,6 +77,8 @@ export function onlyDeletionsOf(objects: readonly NamedObject[]): FencePolicy {
   };
 }
 
+export const passesAll: FencePolicy = { mayDelete: () => true };
+
 /** Leaves these objects unchanged, and passes on everything else. */
 export function leavingAlone(objects: readonly NamedObject[]): FencePolicy {
   const left = onlyDeletionsOf(objects);

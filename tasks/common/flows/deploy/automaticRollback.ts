@@ -1,6 +1,5 @@
 import { endingOfRollout, reportedObjects, sentence, type Ending } from '../../core/report/ending';
 import { objectKey, objectName } from '../../core/kubernetes/manifest';
-import type { ObjectRef } from '../../core/kubernetes/object';
 import { briefly } from '../../core/helm/helmFailure';
 import { chainFrom } from '../../core/release/history';
 import type { Drift } from '../../core/release/drift';
@@ -10,6 +9,9 @@ import type { IrreversibleMark } from '../../core/rollbackPlan/judging/irreversi
 import type { PlanFinding } from '../../core/rollbackPlan/model/findings';
 import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext';
 import { baselineForRollback, type RolloutMemory } from '../../core/rollout/verdict';
+import { passesAll } from '../../core/helm/fence';
+import type { KeptField } from '../../core/release/keptFields';
+import { readKeptFields } from '../release/keptFields';
 import { logLeftovers, planBase } from '../release/mergeBase';
 import { prune } from '../release/record';
 import type { Serving, DeployProgress } from '../release/deployProgress';
@@ -21,8 +23,6 @@ import { withRetries } from '../steps/withRetries';
 import { later } from '../steps/phase';
 import { leftAlone, untouchedConflicts, untouchedWords, type ConflictingObject } from './fieldConflicts';
 import { foresee } from './foreseen';
-import { cutReplicas } from './cutReplicas';
-import { grownClaims, type GrownClaim } from './grownClaims';
 import { firstMark, irreversibleWords } from './irreversible';
 import { cancelledWith } from './uninstall';
 
@@ -53,23 +53,23 @@ export async function automaticRollback(
     good: target,
     desiredManifest: target.manifest,
   });
-  const untouched = await untouchedConflicts(context, history, target);
-  const grown = await grownClaims(context, target);
-  for (const words of await cutReplicas(context, target.manifest)) context.agent.log(words);
-  const left = [...untouched, ...grown];
+  const { kept: fields, cut } = await readKeptFields(context, target.manifest);
+  const untouched = await untouchedConflicts(context, history, target, fields);
+  for (const words of cut) context.agent.log(words);
   const isRestored = progress.revisionBefore === target.revision;
   const [now, { plan, refusals }] = await Promise.all([
     ifReadable(context, () => judgeNow(context, target.manifest)),
-    foresee(context, { history, target, base, left }),
+    foresee(context, { history, target, base, left: untouched, fields }),
   ]);
   if (refusals.length > 0) return notRolledBack(context, failed, refused(context, target, refusals));
-  const fence = left.length === 0 ? undefined : await leftAlone(context.cluster, left);
+  const fence =
+    untouched.length > 0 ? await leftAlone(context.cluster, untouched) : fields.length > 0 ? passesAll : undefined;
   stopIfCancelled(context.signal);
   const { serving } = progress;
   const end = await runRollback(
     context,
     progress,
-    policyOf(context, progress, { fence, isForeseen: plan !== undefined, untouched, grown }),
+    policyOf(context, progress, { fence, isForeseen: plan !== undefined, untouched, fields }),
     {
       target,
       deadline,
@@ -77,38 +77,35 @@ export async function automaticRollback(
       base,
       memory: now && baselineForRollback(beforeDeploy, now.baseline, isRestored),
       // Objects that only the failed revision has may be missing.
-      kept: plan?.objects.filter(({ fate }) => fate !== 'deleted') ?? [],
+      existing: plan?.objects.filter(({ fate }) => fate !== 'deleted') ?? [],
     },
   );
   progress.serving = servingAfter(end, serving);
-  return endingOf(context, progress, { ...failed, untouched, grown }, end);
+  return endingOf(context, progress, { ...failed, untouched, fields }, end);
 }
 
-/** Objects that the rollback leaves alone. */
+/** What the rollback leaves alone. */
 interface Untouched {
   untouched: readonly ConflictingObject[];
-  grown: readonly GrownClaim[];
+  fields: readonly KeptField[];
 }
 
-function keysOf(objects: readonly { ref: ObjectRef }[]): ReadonlySet<string> {
-  return new Set(objects.map(({ ref }) => objectKey(ref)));
-}
-
-function leftWords({ untouched, grown }: Untouched): string {
-  return [untouchedWords(untouched), ...grown.map(({ words }) => words)].filter((words) => words !== '').join(' ');
+function leftWords({ untouched, fields }: Untouched): string {
+  return [untouchedWords(untouched), ...fields.map(({ words }) => words)].filter((words) => words !== '').join(' ');
 }
 
 /** The proof guards the objects, and a field that is not as declared is no reason to leave the failed revision. */
 function policyOf(
   { agent }: ReleaseContext,
   progress: DeployProgress,
-  { untouched, grown, ...how }: Untouched & Pick<EnginePolicy, 'fence' | 'isForeseen'>,
+  { untouched, fields, ...how }: Untouched & Pick<EnginePolicy, 'fence' | 'isForeseen'>,
 ): EnginePolicy {
-  const keys = keysOf([...untouched, ...grown]);
-  const words = leftWords({ untouched, grown });
+  const keys = new Set(untouched.map(({ ref }) => objectKey(ref)));
+  const words = leftWords({ untouched, fields });
   const isLeft = ({ drift, ref }: Drift): boolean => drift === 'changed' && keys.has(objectKey(ref));
   return {
     ...how,
+    kept: fields,
     description: '',
     repairs: (drift) => mayRepair(drift) && !isLeft(drift),
     isFailure: ({ drift }) => drift === 'missing',

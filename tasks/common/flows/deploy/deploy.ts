@@ -15,7 +15,7 @@ import { historyLines, notJudgedLines, type DeployReport } from '../../core/repo
 import { warnOfUnusedServices } from '../release/readServicePods';
 import { announceWork, endWork, contextUnder } from '../release/change';
 import { settleDroppedData } from './droppedData';
-import { cutReplicas } from './cutReplicas';
+import { readKeptFields } from '../release/keptFields';
 import { foreseenConflicts } from './fieldConflicts';
 import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
@@ -159,13 +159,15 @@ async function deployChart(context: DeployContext, progress: DeployProgress, ask
     await settleDroppedData(context, progress, seen.history, serving);
     return same;
   }
-  const conflicting = await foreseenConflicts(context, seen);
+  const { kept, cut } = await readKeptFields(context, seen.rendering.manifest);
+  const conflicting = await foreseenConflicts(context, seen, kept);
   if (conflicting !== undefined) return conflicting;
   logOutlook(context, seen);
-  for (const words of await cutReplicas(context, seen.rendering.manifest)) context.agent.warning(words);
+  for (const { words } of kept) context.agent.log(words);
+  for (const words of cut) context.agent.warning(words);
   await findPreexisting(context, seen);
   const upgraded = await inPhase(context, progress, 'Run helm upgrade --install', () =>
-    upgrade(context, progress, seen, deadline),
+    upgrade(context, progress, { ...seen, kept }, deadline),
   );
   logFieldWarnings(context, seen, upgraded);
   const ending = await judgeUpgrade({ context, progress, seen, upgraded }, deadline);

@@ -12,7 +12,8 @@ import {
 import { leavingAlone, type FencePolicy, type NamedObject } from '../../core/helm/fence';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { isUnchangedByApply } from '../../core/kubernetes/sameContent';
-import { objectName, desiredFromManifest } from '../../core/kubernetes/manifest';
+import { withKept, type KeptField } from '../../core/release/keptFields';
+import { objectKey, objectName, desiredFromManifest } from '../../core/kubernetes/manifest';
 import type { Revision } from '../../core/release/release';
 import type { DeployContext, ReleaseContext, RolloutContext } from '../../core/releaseContext';
 import { liveState } from '../release/drift';
@@ -36,12 +37,15 @@ async function conflictingObjects(
   { cluster, signal }: Pick<RolloutContext, 'cluster' | 'signal'>,
   manifest: string,
   release: ReleaseName,
+  kept: readonly KeptField[],
 ): Promise<ConflictingObject[]> {
   const asked = async (declared: KubeObject): Promise<ConflictingObject[]> => {
     try {
       const ref = await liveRef(cluster, declared, release.namespace);
       if (ref === undefined) return [];
-      const conflicts = await conflictsOf(cluster, ref, asHelmSends({ ref, declared }, release));
+      const own = kept.filter((field) => objectKey(field.ref) === objectKey(ref));
+      const sent = withKept(asHelmSends({ ref, declared }, release), 'apply', own) as KubeObject;
+      const conflicts = await conflictsOf(cluster, ref, sent);
       return conflicts.length === 0 ? [] : [{ ref, conflicts }];
     } catch (thrown) {
       if (asTaskError(thrown).reason === 'Cancelled') throw thrown;
@@ -77,11 +81,12 @@ export async function untouchedConflicts(
   context: ReleaseContext,
   history: readonly Revision[],
   target: Revision,
+  kept: readonly KeptField[],
 ): Promise<ConflictingObject[]> {
   const { cluster, signal } = context;
   const since = history.find(({ revision }) => revision > target.revision)?.createdAt;
   if (since === undefined) return [];
-  const untouched = await inTurns(await changedByOthers(context, target), signal, async (each) => {
+  const untouched = await inTurns(await changedByOthers(context, target, kept), signal, async (each) => {
     const live = await cluster.get(each.ref, { metadataOnly: true });
     return live === undefined || wasWrittenSince(live, since, target.applyMethod) ? [] : [each];
   });
@@ -92,11 +97,15 @@ export async function untouchedConflicts(
  * With server-side apply, Helm needs force for these objects, which Helm 3 does not have. With client-side apply, Helm
  * would silently set their fields back.
  */
-async function changedByOthers(context: ReleaseContext, target: Revision): Promise<ConflictingObject[]> {
+async function changedByOthers(
+  context: ReleaseContext,
+  target: Revision,
+  kept: readonly KeptField[],
+): Promise<ConflictingObject[]> {
   const { helm, namespace, request, signal } = context;
   const release = { name: request.releaseName, namespace };
   if (target.applyMethod !== 'ssa') return driftedObjects(context, target.manifest, release);
-  const conflicting = await conflictingObjects(context, target.manifest, release);
+  const conflicting = await conflictingObjects(context, target.manifest, release, kept);
   if (conflicting.length === 0 || (await helm.capabilities(signal)).major < 4) return [];
   return conflicting;
 }
@@ -151,12 +160,16 @@ export function untouchedWords(objects: readonly ConflictingObject[]): string {
  * The ending of a deploy that Helm would end half way, because the API server refuses objects whose fields another
  * manager has set. Undefined where there is no such object, and where this Helm meets no conflicts.
  */
-export async function foreseenConflicts(context: DeployContext, seen: ReleaseSnapshot): Promise<Ending | undefined> {
+export async function foreseenConflicts(
+  context: DeployContext,
+  seen: ReleaseSnapshot,
+  kept: readonly KeptField[],
+): Promise<Ending | undefined> {
   const { namespace, request } = context;
   const method = upgradeMethod(seen.capabilities, request.extraArguments, seen.state);
   if (!method.meetsConflicts) return undefined;
   const release = { name: request.releaseName, namespace };
-  const found = (await conflictingObjects(context, seen.rendering.manifest, release))
+  const found = (await conflictingObjects(context, seen.rendering.manifest, release, kept))
     .map(({ ref, conflicts }) => ({ ref, conflicts: conflicts.filter((one) => !isHelms(one, method)) }))
     .filter(({ conflicts }) => conflicts.length > 0);
   const [first] = found;

@@ -2,6 +2,7 @@ import { sentence } from '../../core/report/ending';
 import { asTaskError } from '../../core/failure';
 import { objectKey, objectName } from '../../core/kubernetes/manifest';
 import type { ObjectRef } from '../../core/kubernetes/object';
+import type { KeptField } from '../../core/release/keptFields';
 import type { Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
 import { automaticLines, automaticRefusals, unforeseeable } from '../../core/rollbackPlan/judging/automatic';
@@ -27,6 +28,8 @@ interface Unforeseen {
   base: PlannedBase | undefined;
   /** The objects that Helm is to leave alone. */
   left: readonly { ref: ObjectRef }[];
+  /** Fields that Helm is to leave alone. */
+  fields: readonly KeptField[];
 }
 
 interface Foreseen {
@@ -40,7 +43,10 @@ interface Foreseen {
  * Plans and rehearses the rollback of a failed deploy. Something that could not be found out is no refusal: the
  * rollback is tried, and then proven. Throws when the step is cancelled.
  */
-export async function foresee(context: ReleaseContext, { history, target, base, left }: Unforeseen): Promise<Foreseen> {
+export async function foresee(
+  context: ReleaseContext,
+  { history, target, base, left, fields }: Unforeseen,
+): Promise<Foreseen> {
   const { agent, clock } = context;
   const late = new AbortController();
   const bounded = { ...context, signal: AbortSignal.any([context.signal, late.signal]) };
@@ -50,7 +56,7 @@ export async function foresee(context: ReleaseContext, { history, target, base, 
     const { plan } = await within(
       clock,
       mostMs(context),
-      planOnBase(bounded, history, { rollback, base }),
+      planOnBase(bounded, history, { rollback, base, kept: fields }),
       'The rehearsal did not end',
     );
     const untouched = new Set(left.map(({ ref }) => objectKey(ref)));

@@ -3,6 +3,7 @@ import { asTaskError } from '../../core/failure';
 import { changedNothing, isFirstInstall, lastGood, chainFrom } from '../../core/release/history';
 import type { HelmResult } from '../../core/ports';
 import { reusesValues } from '../../core/inputs/reusedValues';
+import type { KeptField } from '../../core/release/keptFields';
 import type { Revision } from '../../core/release/release';
 import type { RolloutMemory } from '../../core/rollout/verdict';
 import { stopIfCancelled, type DeployContext } from '../../core/releaseContext';
@@ -37,10 +38,13 @@ export interface Upgraded {
   logs: PodLogs | undefined;
 }
 
+/** What was read before the upgrade, and the fields that Helm must leave alone. */
+type UpgradePlan = ReleaseSnapshot & { kept: readonly KeptField[] };
+
 export async function upgrade(
   context: DeployContext,
   progress: DeployProgress,
-  seen: ReleaseSnapshot,
+  seen: UpgradePlan,
   deadline: Date,
 ): Promise<Upgraded> {
   const { storage } = context;
@@ -129,12 +133,13 @@ interface UpgradeRun extends Pick<RolloutOptions, 'logged' | 'logs'> {
  */
 async function runUpgrade(
   context: DeployContext,
-  seen: ReleaseSnapshot,
+  seen: UpgradePlan,
   { wait, deadline, hopeless, ...logging }: UpgradeRun,
 ): Promise<{ result: HelmResult; followed: RolloutEnd | undefined }> {
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
   const createNamespace = context.request.createNamespace && seen.hasNamespace !== true;
+  const how = { timeoutSeconds, wait, createNamespace, kept: seen.kept, lost: context.lease.lost };
   const objects = wait ? await desiredObjects(cluster, seen.rendering.manifest, namespace) : [];
   const memory = wait ? await memoryBesideHelm(context, seen, objects) : undefined;
   hopeless.addEventListener('abort', () => {
@@ -143,14 +148,14 @@ async function runUpgrade(
   // Helm makes a revision even when it is interrupted at its start.
   stopIfCancelled(signal);
   if (!wait) {
-    const running = helm.upgrade({ timeoutSeconds, wait, createNamespace }, AbortSignal.any([signal, hopeless]));
+    const running = helm.upgrade(how, AbortSignal.any([signal, hopeless]));
     return { result: await remindingWhile(context, running), followed: undefined };
   }
 
   const giveUp = new AbortController();
   const helmEnded = new AbortController();
   const ends = AbortSignal.any([signal, hopeless, giveUp.signal]);
-  const running = helm.upgrade({ timeoutSeconds, wait, createNamespace }, ends).finally(() => {
+  const running = helm.upgrade(how, ends).finally(() => {
     helmEnded.abort();
   });
   const following = followRollout(context, objects, {

@@ -13,6 +13,7 @@ import {
   type DeclaredObject,
   type Drift,
 } from '../../core/release/drift';
+import { withGrownSize } from '../../core/release/keptFields';
 import { asTaskError, type TaskError } from '../../core/failure';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { isUnchangedByApply } from '../../core/kubernetes/sameContent';
@@ -191,11 +192,14 @@ async function examine({ cluster, signal }: DriftContext, { object, listed, rele
         isWhole = true;
       }
       if (live === undefined) return { ...absence(object), notes: [] };
-      if (isUnchangedByApply(sent.declared, live)) return { drift: undefined, held: [], notes: [] };
-      const answer = await dryRun(cluster, sent.declared);
+      const { declared, words } = withGrownSize(sent.declared, live);
+      const held = words === undefined ? [] : [words];
+      if (isUnchangedByApply(declared, live)) return { drift: undefined, held, notes: [] };
+      const answer = await dryRun(cluster, declared);
       const isLast = count >= tries && isWhole;
       if (isLast || isAbout(answer, live)) {
-        const examined = examinedBy(answer, sent, live, release);
+        const found = examinedBy(answer, { ref, declared }, live, release);
+        const examined = { ...found, held: [...held, ...found.held] };
         if (isLast || isWhole || (examined.drift === undefined && examined.held.length === 0)) return examined;
       }
       live = undefined;

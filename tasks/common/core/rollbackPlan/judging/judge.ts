@@ -3,7 +3,8 @@ import { someNames } from '../../text/someNames';
 import { sentence } from '../../report/ending';
 import { withoutObjects } from '../../helm/helmFailure';
 import type { KubeObject, ObjectRef } from '../../kubernetes/object';
-import { apiGroup, objectName } from '../../kubernetes/manifest';
+import { isClaim } from '../../release/keptFields';
+import { apiGroup, objectKey, objectName } from '../../kubernetes/manifest';
 import type { HelmProvenance } from '../../helm/provenance';
 import { rehearsedRefusals, type Rehearsal, type RehearsedWrite } from '../../helm/rehearsal';
 import type { Revision } from '../../release/release';
@@ -357,8 +358,10 @@ function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInpu
   const { ref, live, target, isAutoscaled, write } = candidate;
   if (target === undefined) return [];
   const name = objectName(object);
+  const kept = inputs.kept?.find((field) => objectKey(field.ref) === candidate.key)?.words;
+  if (isClaim(ref)) return kept === undefined ? [] : [finding('ClaimKeepsSize', kept, { object: name })];
   const findings: PlanFinding[] = [
-    ...(isAutoscaled ? scaleFindings(name, target, live) : []),
+    ...(isAutoscaled ? scaleFindings(name, target, live, kept) : []),
     ...heldFindings(name, candidate, inputs),
   ];
   if (!isStatefulSet(ref)) return findings;
@@ -411,11 +414,17 @@ function heldWay(isByHand: boolean, allowed: boolean): string {
 }
 
 /** The number that an autoscaler has set is momentary; that Helm sets another number is not. */
-function scaleFindings(name: string, target: KubeObject, live: Candidate['live']): PlanFinding[] {
+function scaleFindings(
+  name: string,
+  target: KubeObject,
+  live: Candidate['live'],
+  kept: string | undefined,
+): PlanFinding[] {
   const declared = at(target, 'spec', 'replicas');
   if (declared === undefined) return [];
   const message = `An autoscaler scales ${name}, and the target declares replicas: that number applies until the autoscaler changes it.`;
-  const note = finding('ReplicasUnderAutoscaler', message, { object: name });
+  const note = finding('ReplicasUnderAutoscaler', kept ?? message, { object: name });
+  if (kept !== undefined) return [note];
   const now = numberAt(live, 'spec', 'replicas');
   if (typeof declared !== 'number' || now <= declared) return [note];
   const less = `The autoscaler of ${name} has set ${counted(now, 'replica', 'replicas')}, and the rollback sets ${declared}: that number applies until the autoscaler changes it.`;

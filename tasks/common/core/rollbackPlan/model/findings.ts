@@ -64,6 +64,7 @@ export const findingRules = {
   DriftUndone: warning,
   ScalesDown: warning,
   ReplicasUnderAutoscaler: note,
+  ClaimKeepsSize: note,
   ClaimTemplatesDiffer: warning,
   ClaimsDiffer: warning,
   StatefulSetTrap: warning,

@@ -1,6 +1,7 @@
 import type { KubeObject, ObjectRef } from '../../kubernetes/object';
 import type { HelmProvenance } from '../../helm/provenance';
 import type { Rehearsal } from '../../helm/rehearsal';
+import type { KeptField } from '../../release/keptFields';
 import type { Revision } from '../../release/release';
 import type { RecordRenewal } from '../../release/servedVersions';
 import type { Instances } from './definitions';
@@ -72,6 +73,8 @@ export interface ReleasePlanInputs extends RollbackRequest {
   baseManifest?: string;
   /** The records that are rewritten before the rollback; `history` already contains the new ones. */
   renewals?: readonly RecordRenewal[];
+  /** Fields that Helm must leave alone. */
+  kept?: readonly KeptField[];
   /** A clause by the key of the object, see `strayFields`. */
   strays?: ReadonlyMap<string, string>;
   /** For example `run 20260820.3`, by revision. */

@@ -1,4 +1,4 @@
-import { scaleTarget } from '../../release/cutReplicas';
+import { scaleTarget } from '../../release/keptFields';
 import type { KubeObject, ObjectRef } from '../../kubernetes/object';
 import { objectKey } from '../../kubernetes/manifest';
 import { helmDeletions, type HelmDeletion } from '../../helm/provenance';

@@ -5,6 +5,8 @@ import { clipped, neutralise } from '../../../core/text/foreignText';
 import type { FenceRecord } from '../../../core/helm/fence';
 import { objectName } from '../../../core/kubernetes/manifest';
 import type { Rehearsal } from '../../../core/helm/rehearsal';
+import type { KeptField } from '../../../core/release/keptFields';
+import { readKeptFields } from '../../release/keptFields';
 import type { Revision } from '../../../core/release/release';
 import { stopIfCancelled, type RollbackContext } from '../../../core/releaseContext';
 import { instanceNames, instancesNamed, isDefinition, objectCount } from '../../../core/rollbackPlan/model/definitions';
@@ -57,6 +59,7 @@ interface Rehearsed extends Approved {
   base: PlannedBase | undefined;
   rehearsal: Rehearsal | undefined;
   live: ReadonlyMap<string, KubeObject>;
+  kept: readonly KeptField[];
 }
 
 /** Carries out an approved plan: Helm runs through the fence, and the result is proven. */
@@ -76,7 +79,7 @@ export async function executeRollback(
   const digest = approved.digest ?? plan.digest;
   context.agent.setTaskVariable(planDigestVariable, digest);
   await context.plans.note(digest, { state: 'begun', revision: (history.at(-1)?.revision ?? 0) + 1 });
-  const rollback = { ...approved, deadline: context.deadline, memory, kept: plan.objects };
+  const rollback = { ...approved, deadline: context.deadline, memory, existing: plan.objects };
   const end = await runRollback(context, progress, policyOf(context, progress, approved), rollback);
   return endingOf(context, progress, approved, end);
 }
@@ -104,10 +107,11 @@ function policyOf(
   progress: RollbackProgress,
   approved: Approved & Partial<Rehearsed>,
 ): EnginePolicy {
-  const { plan, target, live, rehearsal } = approved;
+  const { plan, target, live, rehearsal, kept = [] } = approved;
   const expected = rehearsal && live && new Map(expectedAfter(live, rehearsal));
   return {
     fence: fencePolicy({ plan, rehearsal, target, storage: context.storage.kind }),
+    kept,
     isForeseen: true,
     description: recordDescription(context, approved),
     repairs: mayRepair,
@@ -168,7 +172,11 @@ async function rolledBack(context: RollbackContext, approved: Approved, made: Re
   const { plan, target, approval } = approved;
   await noteOnWorkloads(context, plan, `Rolled back to revision ${target.revision}. ${approval.sentence}`);
   await noteDone(context, approved.digest ?? plan.digest, made.revision);
-  const message = `Revision ${made.revision} has the manifest of revision ${target.revision}; every object exists as declared and is healthy.`;
+  const { kept } = await readKeptFields(context, target.manifest);
+  const message = [
+    `Revision ${made.revision} has the manifest of revision ${target.revision}; every object exists as declared and is healthy.`,
+    ...kept.map(({ words }) => words),
+  ].join(' ');
   context.agent.log(message);
   return { ...wellRolledBack, message };
 }

@@ -1,6 +1,7 @@
 import type { FencePolicy, FenceRecord } from '../../../core/helm/fence';
 import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
 import type { Drift } from '../../../core/release/drift';
+import type { KeptField } from '../../../core/release/keptFields';
 import type { Revision } from '../../../core/release/release';
 import type { GivenBase } from '../../release/mergeBase';
 
@@ -12,6 +13,8 @@ export interface EnginePolicy {
    * and 17). Nothing may be done that nobody has approved, so an approved rollback always has one (decision 24).
    */
   fence: FencePolicy | undefined;
+  /** Fields that Helm does not change. */
+  kept: readonly KeptField[];
   /** The rehearsal has shown that this Helm goes through our gateway, so behind the fence it may be told to force. */
   isForeseen: boolean;
   /** The description of the new revision; empty for Helm's own. */

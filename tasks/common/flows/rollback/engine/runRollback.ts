@@ -23,7 +23,7 @@ export interface PreparedRollback extends Rollback {
   history: readonly Revision[];
   base: PlannedBase | undefined;
   /** The objects that are made again if a failing Helm has removed them. */
-  kept: RollbackPlan['objects'];
+  existing: RollbackPlan['objects'];
 }
 
 export type RollbackEnd =
@@ -74,7 +74,7 @@ export async function runRollback(
 /** Without a fence, a Helm that is told to force also sets the fields that somebody has set by hand. */
 async function runHelm(
   { clock, helm, lease, rollbackHelm }: ReleaseContext,
-  { fence, isForeseen, description, onFence }: EnginePolicy,
+  { fence, kept, isForeseen, description, onFence }: EnginePolicy,
   { target, deadline }: Rollback,
 ): Promise<HelmResult> {
   const { revision, applyMethod } = target;
@@ -87,6 +87,7 @@ async function runHelm(
     target: isForeseen ? target : { revision },
     description,
     policy: fence,
+    kept,
     lost: lease.lost,
   });
   onFence?.(ran.fence);
@@ -120,7 +121,7 @@ async function helmFailed(
   rollback: PreparedRollback,
   { result, made }: { result: HelmResult; made: Revision | undefined },
 ): Promise<RollbackEnd> {
-  const { history, kept, target } = rollback;
+  const { history, existing, target } = rollback;
   let failure = failureOf(result);
   if (made?.status === 'deployed') {
     const message = `its new revision ${made.revision} is not what revision ${target.revision}, the target, declares`;
@@ -131,7 +132,7 @@ async function helmFailed(
   }
   const failed = { end: 'helmFailed', failure, made } as const;
   if (context.signal.aborted) return { ...failed, back: nothingBack, health: 'unknown', objects: [] };
-  const back = await bringBack(context, kept, [made, history.at(-1), target]);
+  const back = await bringBack(context, existing, [made, history.at(-1), target]);
   for (const name of back.restored) policy.restored.add(name);
   const serving = made ?? history.at(-1);
   const health = serving === undefined ? unknownHealth : await healthAfter(context, policy, rollback, serving);

@@ -6,6 +6,8 @@ import { runWords } from '../../../core/lock/holder';
 import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
 import { manifestObjects, objectKey, refOf } from '../../../core/kubernetes/manifest';
 import type { Rehearsal } from '../../../core/helm/rehearsal';
+import type { KeptField } from '../../../core/release/keptFields';
+import { readKeptFields } from '../../release/keptFields';
 import type { Revision } from '../../../core/release/release';
 import { stopIfCancelled, type ReleasePlanContext } from '../../../core/releaseContext';
 import { instancesQuery, isDefinition, type Instances } from '../../../core/rollbackPlan/model/definitions';
@@ -47,6 +49,8 @@ interface PlannedRelease {
   rehearsal: Rehearsal | undefined;
   /** The objects as they were before the rehearsal, by key. */
   live: ReadonlyMap<string, KubeObject>;
+  /** Fields that Helm must leave alone. */
+  kept: readonly KeptField[];
 }
 
 /**
@@ -65,8 +69,10 @@ export async function planRelease(
   const renewals = canRead ? await findRenewals(context.cluster, history, target.revision) : [];
   const renewed = renewedHistory(history, renewals);
   const base = canRead ? await rollbackBase(context, renewed, renewedRevision(target, renewals), dead) : undefined;
-  const planned = await planOnBase(context, history, { rollback, base, seal: sealOf(context, salt), renewals });
-  return { ...planned, base, renewals };
+  const seal = sealOf(context, salt);
+  const { kept } = canRead ? await readKeptFields(context, target.manifest) : { kept: [] };
+  const planned = await planOnBase(context, history, { rollback, base, seal, renewals, kept });
+  return { ...planned, base, renewals, kept };
 }
 
 interface PlanDetails {
@@ -75,6 +81,7 @@ interface PlanDetails {
   /** For a plan that is kept. */
   seal?: Seal | undefined;
   renewals?: readonly RecordRenewal[];
+  kept: readonly KeptField[];
 }
 
 /** Returns undefined for a plan of an earlier version, which has no salt. */
@@ -89,7 +96,7 @@ export function sealOf({ sha256 }: Pick<ReleasePlanContext, 'sha256'>, salt: str
 export async function planOnBase(
   context: ReleasePlanContext,
   stored: readonly Revision[],
-  { rollback, base, seal, renewals = [] }: PlanDetails,
+  { rollback, base, seal, renewals = [], kept }: PlanDetails,
 ): Promise<Pick<PlannedRelease, 'plan' | 'rehearsal' | 'live'>> {
   const history = renewedHistory(stored, renewals);
   const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
@@ -104,7 +111,7 @@ export async function planOnBase(
     readObjects(context, revisions),
     cluster.serverTime(),
   ]);
-  const rehearsal = isWhole ? await rehearse(context, target, base, renewals) : undefined;
+  const rehearsal = isWhole ? await rehearse(context, target, { base, renewals, kept }) : undefined;
   stopIfCancelled(signal);
   await refuseChangedRelease(context, stored);
   if (rehearsal !== undefined) await refuseChangedObjects(context, history, revisions, read);
@@ -119,6 +126,7 @@ export async function planOnBase(
     ...(rehearsal === undefined ? {} : { rehearsal }),
     ...(base === undefined ? {} : { baseManifest: base.manifest }),
     renewals,
+    kept,
     now,
     sha256,
     ...(seal === undefined ? {} : { seal }),
@@ -192,14 +200,13 @@ function isReadable({ manifest }: Revision): boolean {
 async function rehearse(
   { agent, rollbackHelm, signal, storage }: ReleasePlanContext,
   target: Revision,
-  base: PlannedBase | undefined,
-  renewals: readonly RecordRenewal[],
+  { base, renewals, kept }: Pick<PlannedRelease, 'base' | 'renewals' | 'kept'>,
 ): Promise<Rehearsal> {
   const changes = new Map<number, RecordChange>(renewals.map(({ revision, manifest }) => [revision, { manifest }]));
   if (base !== undefined) changes.set(base.edited.revision, { manifest: base.manifest, bulk: 'left out' });
   const records = await Promise.all([...changes].map(([revision, change]) => storage.changed(revision, change)));
   stopIfCancelled(signal);
-  const rehearsal = await rollbackHelm.rehearse(target, records, signal);
+  const rehearsal = await rollbackHelm.rehearse(target, { records, kept }, signal);
   stopIfCancelled(signal);
   const { durationMs, requests, writes } = rehearsal;
   agent.log(
