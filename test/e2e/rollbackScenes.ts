@@ -32,7 +32,9 @@ export function fakeWorkload(
     nodeSelector: { type: 'kwok' },
     tolerations: [{ operator: 'Exists' }],
     terminationGracePeriodSeconds: 0,
-    containers: [{ name: 'main', image: `example/${name}:${version}` }],
+    containers: [
+      { name: 'main', image: `example/${name}:${version}`, readinessProbe: { exec: { command: ['true'] } } },
+    ],
   };
   const template = { metadata: { labels }, spec: pod };
   const service = kind === 'StatefulSet' ? { serviceName: name } : {};

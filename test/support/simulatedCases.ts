@@ -112,7 +112,7 @@ export const healing: readonly Case[] = [
   {
     name: 'crashes until something outside of the rollout is there, and says so',
     world: (random) => {
-      const [upAt, words] = [between(random, 1, 30), oneOf(random, waits)];
+      const [upAt, words] = [between(random, 1, 71), oneOf(random, waits)];
       const run = (_: number, time: number): Run =>
         time > upAt ? serves() : fails([...noise(random), words, 'exit 1']);
       return { workloads: [{ name: 'web', run }, ...companion(random)] };
@@ -121,7 +121,7 @@ export const healing: readonly Case[] = [
   {
     name: 'an init container waits for something outside in this way',
     world: (random) => {
-      const [upAt, words] = [between(random, 1, 30), oneOf(random, waits)];
+      const [upAt, words] = [between(random, 1, 71), oneOf(random, waits)];
       const initRun = (_: number, time: number): Run => (time > upAt ? fails([], { exitCode: 0 }) : fails([words]));
       return { workloads: [{ name: 'web', run: () => serves(), initRun }] };
     },
@@ -270,7 +270,7 @@ export const healing: readonly Case[] = [
 ];
 
 /** Rollouts that cannot heal. */
-export const hopeless: readonly (Case & { code: string })[] = [
+export const hopeless: readonly (Case & { code: string; mayCome?: true })[] = [
   {
     name: 'crashes at its start and says why',
     code: 'CrashLoop',
@@ -296,6 +296,23 @@ export const hopeless: readonly (Case & { code: string })[] = [
     name: 'crashes and says nothing',
     code: 'CrashLoop (silent)',
     world: () => ({ workloads: [{ name: 'web', run: () => fails([]) }] }),
+  },
+  {
+    name: 'crashes because it cannot reach what never comes, and says so',
+    code: 'CrashLoop (unreached)',
+    mayCome: true,
+    world: (random) => {
+      const words = oneOf(random, waits);
+      return { workloads: [{ name: 'web', run: () => fails([...noise(random), words]) }, ...companion(random)] };
+    },
+  },
+  {
+    name: 'runs for a while each time before it crashes',
+    code: 'CrashLoop (late)',
+    world: (random) => {
+      const seconds = between(random, 11, 22);
+      return { workloads: [{ name: 'web', run: () => fails([oneOf(random, hopelessWords)], { seconds }) }] };
+    },
   },
   {
     name: 'the program does not know a flag',

@@ -8,7 +8,7 @@ import {
   type RolloutSnapshot,
   type UnreadKind,
 } from '../../tasks/common/core/rollout/snapshot';
-import { at, object, type Fields } from '../support/rolloutObjects';
+import { at, iso, object, type Fields } from '../support/rolloutObjects';
 import { trimmed } from '../../tasks/common/core/rollout/trimmed';
 import {
   baselineForRollback,
@@ -827,19 +827,33 @@ describe('judge: healthy for long enough', () => {
     assert.equal(judged([[0, healthyWeb()]]).health, 'healthy');
   });
 
-  it('healthy after ten seconds without a readiness probe', () => {
-    assert.equal(judged(lasting(healthyWeb(unprobed), 0, 9)).health, 'progressing');
-    assert.equal(judged(lasting(healthyWeb(unprobed), 0, 9)).recheckAt, at(10).toISOString());
-    assert.equal(judged(lasting(healthyWeb(unprobed), 0, 9, 10)).health, 'healthy');
+  it('healthy after 25 s without a readiness probe', () => {
+    assert.equal(judged(lasting(healthyWeb(unprobed), 0, 24)).health, 'progressing');
+    assert.equal(judged(lasting(healthyWeb(unprobed), 0, 24)).recheckAt, at(25).toISOString());
+    assert.equal(judged(lasting(healthyWeb(unprobed), 0, 24, 25)).health, 'healthy');
   });
+
+  for (const [age, health] of [
+    [54, 'progressing'],
+    [55, 'healthy'],
+  ] as const) {
+    it(`${health} at the first look if its containers have run for ${age} s, since clocks may differ by 30 s`, () => {
+      const running = { name: 'app', ready: true, state: { running: { startedAt: iso(-age) } } };
+      const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: iso(-age) }];
+      const objects = healthyWeb(unprobed).map((item) =>
+        item.kind === 'Pod' ? { ...item, status: { conditions, containerStatuses: [running] } } : item,
+      );
+      assert.equal(judged([[0, objects]]).health, health);
+    });
+  }
 
   it('a restart starts the stable time again', () => {
     const frames: Frame[] = [
       [0, healthyWeb(unprobed)],
       [6, healthyWeb(unprobed, 1)],
     ];
-    assert.equal(judged([...frames, [15, healthyWeb(unprobed, 1)]]).health, 'progressing');
-    assert.equal(judged([...frames, [16, healthyWeb(unprobed, 1)]]).health, 'healthy');
+    assert.equal(judged([...frames, [30, healthyWeb(unprobed, 1)]]).health, 'progressing');
+    assert.equal(judged([...frames, [31, healthyWeb(unprobed, 1)]]).health, 'healthy');
   });
 
   it('a short failure starts the stable time again', () => {
@@ -848,8 +862,8 @@ describe('judge: healthy for long enough', () => {
       [6, web(crashed(0), { spec: unprobed })],
       [7, healthyWeb(unprobed)],
     ];
-    assert.equal(judged([...frames, [16, healthyWeb(unprobed)]]).health, 'progressing');
-    assert.equal(judged([...frames, [17, healthyWeb(unprobed)]]).health, 'healthy');
+    assert.equal(judged([...frames, [31, healthyWeb(unprobed)]]).health, 'progressing');
+    assert.equal(judged([...frames, [32, healthyWeb(unprobed)]]).health, 'healthy');
   });
 
   it('the stable time of the user wins, with or without a probe', () => {
@@ -862,8 +876,8 @@ describe('judge: healthy for long enough', () => {
     const objects = healthyWeb(unprobed).map((item) =>
       item.kind === 'Deployment' ? { ...item, spec: { ...(item['spec'] as Fields), minReadySeconds: 8 } } : item,
     );
-    assert.equal(judged(lasting(objects, 0, 1)).health, 'progressing');
-    assert.equal(judged(lasting(objects, 0, 2)).health, 'healthy');
+    assert.equal(judged(lasting(objects, 0, 16)).health, 'progressing');
+    assert.equal(judged(lasting(objects, 0, 17)).health, 'healthy');
   });
 
   it('at the deadline the message says that it was healthy, but not long enough', () => {

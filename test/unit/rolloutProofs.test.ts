@@ -287,6 +287,27 @@ describe('proof: words of a container that waits for something', () => {
     });
 });
 
+describe('a container that ends again and again, in its fourth run after 34 s', () => {
+  const cases: readonly (readonly [string, string, number, string])[] = [
+    ['could not reach something', 'dial tcp 10.0.0.1:5432: connect: connection refused', 4, 'progressing'],
+    ['could not reach something, in its fifth run', 'dial tcp: lookup db: no such host', 5, 'failed'],
+    ['names something that it has reached', 'relation "orders" has no column price', 4, 'failed'],
+    ['says nothing', '', 4, 'failed'],
+  ];
+  for (const [what, text, ended, health] of cases) {
+    it(`${what}: ${health} after its grace`, () => {
+      const frame = (number: number, second: number): Frame => ({
+        second,
+        objects: deployment('web', [crashedPod({ ended: number, began: second - 1 })]),
+        facts: { logs: { [logKey(2)]: line(3, text) } },
+      });
+      const frames = [frame(1, 1), frame(2, 3), frame(3, 14), frame(4, 34), ...(ended > 4 ? [frame(5, 75)] : [])];
+      const end = judged([...frames, { ...(frames.at(-1) ?? frame(1, 1)), second: ended > 4 ? 91 : 60 }]);
+      assert.equal(end.health, health);
+    });
+  }
+});
+
 describe('proof: a container that was killed for its memory', () => {
   const kill = (number: number, seconds = 1): Frame => {
     const run = { ended: number, exitCode: 137, reason: 'OOMKilled', began: 2 * number, seconds };
@@ -625,7 +646,7 @@ describe('a DaemonSet with a node that is away', () => {
   ];
   for (const [what, objects, found, health] of cases) {
     it(`${health}: ${what}`, () => {
-      const verdict = judged([0, 11].map((second) => ({ second, objects, facts: found })));
+      const verdict = judged([0, 26].map((second) => ({ second, objects, facts: found })));
       assert.equal(verdict.health, health);
       if (health === 'healthy')
         assert.match(verdict.workloads[0]?.status.message ?? '', /lost nodes are not waited for: c/);

@@ -9,6 +9,8 @@ import { randomOf, Simulation, type End } from '../support/simulatedRollout';
 /** Another seed gives other rollouts: SIMULATION_SEED=7 npm test -- test/unit/rolloutSimulation.test.ts */
 const seed = Number(process.env['SIMULATION_SEED'] ?? 1);
 const simulated = 2000;
+/** The medians of docs/causes.md do not change when a kind is added. */
+const hopelessEach = 200;
 const policy: RolloutPolicy = { failFast: true, deadline: at(300), isApplied: true, graces: {}, statusRules: [] };
 
 function played(kind: Case, number: number, withFacts = true): End {
@@ -24,8 +26,7 @@ function played(kind: Case, number: number, withFacts = true): End {
   return simulation.play(policy, withFacts);
 }
 
-function all(kind: Case, kinds: readonly Case[], withFacts = true): End[] {
-  const length = Math.ceil(simulated / kinds.length);
+function all(kind: Case, length: number, withFacts = true): End[] {
   return Array.from({ length }, (_, number) => played(kind, number, withFacts));
 }
 
@@ -36,7 +37,7 @@ function median(numbers: readonly number[]): number {
 describe('simulated rollouts that heal when they are left alone', () => {
   for (const kind of healing) {
     it(`none is condemned: ${kind.name}`, () => {
-      all(kind, healing).forEach(({ health, second, verdict }, number) => {
+      all(kind, Math.ceil(simulated / healing.length)).forEach(({ health, second, verdict }, number) => {
         assert.equal(
           health,
           'healthy',
@@ -50,8 +51,8 @@ describe('simulated rollouts that heal when they are left alone', () => {
 describe('simulated rollouts that cannot heal', () => {
   const table = new Map<string, readonly [proven: number, graces: number]>();
   for (const kind of hopeless) {
-    it(`fail before their grace is over: ${kind.name}`, () => {
-      const [proven, graces] = [all(kind, hopeless), all(kind, hopeless, false)];
+    it(`fail ${kind.mayCome === true ? 'only after a longer one' : 'before their grace is over'}: ${kind.name}`, () => {
+      const [proven, graces] = [all(kind, hopelessEach), all(kind, hopelessEach, false)];
       for (const { health, verdict } of [...proven, ...graces]) {
         assert.equal(health, 'failed');
         assert.equal(verdict.timedOut, false);
@@ -63,7 +64,7 @@ describe('simulated rollouts that cannot heal', () => {
       const [code] = kind.code.split(' ');
       const grace = Number(causes[code as CauseCode].grace);
       table.set(kind.code, [fast, Math.max(grace, slow)]);
-      assert.ok(fast <= slow);
+      assert.equal(fast <= slow, kind.mayCome !== true);
     });
   }
 

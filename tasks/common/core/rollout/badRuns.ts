@@ -96,7 +96,8 @@ function failedAt(pod: KubeObject): number {
   );
 }
 
-function goodSince(pod: KubeObject): number {
+/** Infinity if the pod is not good, or nobody knows since when it is. */
+export function goodSince(pod: KubeObject): number {
   if (!isTrue(pod, 'Ready')) return Infinity;
   const started = listAt(pod, 'status', 'containerStatuses').map((status) =>
     timeAt(status, 'state', 'running', 'startedAt'),

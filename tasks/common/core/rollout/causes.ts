@@ -157,7 +157,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   CrashLoop: {
     group: 'runtimeConfig',
     grace: 45,
-    why: 'Applications exit until their database is up: three restarts are allowed, and up to 180 s while another workload of the same rollout is still starting; a dependency that has just become healthy gets one more restart. None for two short runs that ended alike and name nothing that may still come.',
+    why: 'Applications exit until their database is up: three restarts are allowed, and up to 180 s while another workload of the same rollout is still starting; a dependency that has just become healthy gets one more restart. 90 s and four restarts where its own log says that it could not reach something. None for two short runs that ended alike and name nothing that may still come.',
     recognisedBy: 'container ended by itself four times, or twice in the same way',
     whoActs: 'application team',
     nextStep: 'Read the last lines of the container above, correct what they say and deploy again.',

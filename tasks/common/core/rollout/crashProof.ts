@@ -25,6 +25,27 @@ const dependency = new RegExp(
   'i',
 );
 
+/**
+ * Words of a program that could not reach another one. They are fewer than those above: the longer wait has to be for
+ * something that may well come.
+ */
+const unreached = new RegExp(
+  [
+    'refused|time-?d? ?out|deadline exceeded|no such host|unknown host|name resolution|getaddrinfo|no route to host',
+    '\\b(ECONN|EHOST|ENET|ENOTFOUND|ETIMEDOUT|EAI_)|unreachable|unavailable|not (yet )?(ready|reachable|available)',
+    "starting up|(could not|couldn't|can't|cannot|unable to|failed to) connect|connection (failed|reset)|reset by peer",
+    'no leader|waiting for|migrations? pending|pending migration|\\b503\\b',
+  ].join('|'),
+  'i',
+);
+
+/** Returns true if one of the last runs of a container has said that it could not reach what it needs. */
+export function couldNotReach({ code, runs, id }: Finding, { logs }: Facts): boolean {
+  if (runs === undefined || (code !== 'CrashLoop' && code !== 'InitContainerFailed')) return false;
+  const numbers = Array.from({ length: 5 }, (_, index) => runs.last.number - index);
+  return numbers.some((number) => linesOf(logs[logKey(id, { number })]).some(({ said }) => unreached.test(said)));
+}
+
 export function namesDependency(text: string): boolean {
   return dependency.test(text);
 }

@@ -60,7 +60,7 @@ export interface RunEnd {
   seconds: number;
 }
 
-export function logKey(id: string, { number }: RunEnd): string {
+export function logKey(id: string, { number }: Pick<RunEnd, 'number'>): string {
   return `${id}#${number}`;
 }
 

@@ -1,7 +1,7 @@
 import { clipped } from '../text/foreignText';
 import { sentence } from '../text/sentence';
 import { causes, rankOf, stepOf, waitingCodes, type Grace } from './causes';
-import { linesOf } from './crashProof';
+import { couldNotReach, linesOf } from './crashProof';
 import type { Facts, LogRequest } from './facts';
 import type { Finding } from './finding';
 import { beganAfter, othersUntil, sightingKey } from './memory';
@@ -10,6 +10,11 @@ import { proofOf, type Judging } from './proofs';
 
 /** A crash loop is excused for so long while another workload is starting. */
 const dependencySeconds = 180;
+/**
+ * A container that could not reach what it needs is restarted once more: the fifth run begins after 72 s at the earliest
+ * (the kubelet restarts at once, and then after 10, 20 and 40 s).
+ */
+const unreached = { ends: 5, seconds: 90 };
 /** Even if thousands of pods fail, they fail for few reasons. */
 const suspectLimit = 5;
 
@@ -36,20 +41,25 @@ export function judgedFinding(reading: Reading, finding: Finding, judging: Judgi
     const proven = { ...cause, message: `${sentence(cause.message)} ${proof.why}`, isCertain: true };
     return decided(sighting.first + proof.grace * 1000, proven);
   }
-  const grace = override ?? ownGrace(finding);
+  const waiting = patienceFor(finding, judging.facts);
+  const grace = override ?? ownGrace(finding, waiting);
   if (grace === 'timeout') return { cause, isHopeless: false };
-  const ready = loopReadyAt(reading, finding, { sighting, memory, isOverridden: override !== undefined });
+  const ready = loopReadyAt(reading, finding, { sighting, memory, waiting, isOverridden: override !== undefined });
   if (ready === undefined) return { cause, isHopeless: false };
   const waited = override === undefined && finding.doublesWait === true ? sighting.first - sighting.seen : 0;
   return decided(Math.max(sighting.first + Math.max(grace * 1000, waited), ready));
+}
+
+function patienceFor(finding: Finding, facts: Facts): typeof unreached | undefined {
+  return couldNotReach(finding, facts) ? unreached : undefined;
 }
 
 function firstSighting(time: number): Sighting {
   return { seen: time, first: time, last: 0, isGone: false, ended: 0, endedAt: time };
 }
 
-function ownGrace({ grace, isCertain, code }: Finding): Grace {
-  return grace ?? (isCertain ? 0 : causes[code].grace);
+function ownGrace({ grace, isCertain, code }: Finding, waiting: typeof unreached | undefined): Grace {
+  return grace ?? (isCertain ? 0 : (waiting?.seconds ?? causes[code].grace));
 }
 
 /** A container that only runs says itself what it waits for. */
@@ -58,17 +68,24 @@ function withLastLine(finding: Finding, { logs }: Facts): Finding {
   return said === undefined ? finding : { ...finding, message: `${finding.message} It said last: ${said}` };
 }
 
+interface Loop {
+  sighting: Sighting;
+  memory: RolloutMemory;
+  waiting: typeof unreached | undefined;
+  isOverridden: boolean;
+}
+
 /** Undefined while the ends must not count as a loop; 0 for findings that are no loop. */
 function loopReadyAt(
   reading: Reading,
   finding: Finding,
-  { sighting, memory, isOverridden }: { sighting: Sighting; memory: RolloutMemory; isOverridden: boolean },
+  { sighting, memory, waiting, isOverridden }: Loop,
 ): number | undefined {
   const { runs } = finding;
   if (runs === undefined || finding.isCertain) return 0;
   if (runs.isRunning) return undefined;
   if (isOverridden) return 0;
-  if (runs.ended < runs.needed) return undefined;
+  if (runs.ended < (waiting?.ends ?? runs.needed)) return undefined;
   if (!runs.mayWaitForOthers) return 0;
   const excuse = sighting.first + dependencySeconds * 1000;
   const others = othersUntil(memory, 'startingAt', (key) => key !== reading.key);

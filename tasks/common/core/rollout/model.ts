@@ -11,7 +11,7 @@ export interface RolloutPolicy {
   deadline: Date;
   /** Before all objects are applied, none counts as missing and the rollout is not healthy. */
   isApplied: boolean;
-  /** Absent: 10 s if no container has a readiness probe, otherwise 0. */
+  /** Absent: 25 s if no container has a readiness probe, otherwise 0. */
   stableForSeconds?: number;
   graces: Readonly<Partial<Record<CauseCode, Grace>>>;
   statusRules: readonly StatusRule[];

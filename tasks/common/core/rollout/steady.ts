@@ -1,11 +1,11 @@
 import { at, listAt, numberAt, textAt } from '../kubernetes/read';
-import { badRuns } from './badRuns';
+import { badRuns, goodSince } from './badRuns';
 import type { Finding } from './finding';
 import { isTouched } from './reading';
 import type { RolloutPolicy, RolloutMemory, Reading } from './model';
 
-/** A program that crashes at its start does so within this time. */
-const defaultStableSeconds = 10;
+/** A program that crashes at its start does so within this time, also if it waits 10 or 20 s for a connection. */
+const defaultStableSeconds = 25;
 
 /** Clocks of agents and nodes may differ by so much. */
 const clocksDiffer = 30_000;
@@ -30,7 +30,7 @@ export function steadyTime(
   if (needsNoTime(reading)) return { at: since };
   const baseline = memory.baseline?.[reading.key];
   const isUntouched = baseline?.isHealthy === true && !isTouched(reading.followed, baseline);
-  const stable = isUntouched ? since : since + stableSeconds(reading, policy) * 1000;
+  const stable = isUntouched ? since : stableAt(reading, policy, since);
   const seen = Math.max(stable, since + (known.neededSeconds ?? 0) * 1000);
   const runs = reading.family === undefined ? [] : badRuns(reading.family, now);
   return runs.reduce<Steady>(
@@ -47,6 +47,14 @@ function needsNoTime({ followed, family }: Reading): boolean {
   if (family === undefined || object === undefined || object.kind === 'Job' || followed.purpose === 'hook') return true;
   if (numberAt(object, 'spec', 'replicas') === 0 && at(object, 'spec', 'replicas') !== undefined) return true;
   return textAt(object, 'status', 'phase') === 'Succeeded';
+}
+
+/** Without an input, what ran before it was seen counts too. */
+function stableAt(reading: Reading, policy: RolloutPolicy, since: number): number {
+  const needed = stableSeconds(reading, policy) * 1000;
+  const { pods = [] } = reading.family ?? {};
+  if (policy.stableForSeconds !== undefined || pods.length === 0) return since + needed;
+  return Math.max(since, Math.min(since, Math.max(...pods.map(goodSince)) + clocksDiffer) + needed);
 }
 
 function stableSeconds({ followed: { object }, family }: Reading, policy: RolloutPolicy): number {
