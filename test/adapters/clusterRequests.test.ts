@@ -355,17 +355,73 @@ describe('requests to the Kubernetes API', () => {
       );
     });
 
+    const openIdToken = (lifeSeconds: number): string => {
+      const payload = { exp: Math.floor(Date.now() / 1000) + lifeSeconds };
+      return `e30.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.c2ln`;
+    };
+    const openIdUser = (config: object) => ({ 'auth-provider': { name: 'oidc', config } });
+
     it('an OpenID token that is still valid is used', async () => {
-      const payload = Buffer.from(JSON.stringify({ exp: Math.floor(Date.now() / 1000) + 3600 })).toString('base64url');
-      const token = `${Buffer.from('{}').toString('base64url')}.${payload}.c2ln`;
+      const token = openIdToken(3600);
       acceptOnly(() => token);
-      const user = {
-        'auth-provider': {
-          name: 'oidc',
-          config: { 'id-token': token, 'client-id': 'c', 'idp-issuer-url': 'https://127.0.0.1:1' },
-        },
-      };
+      const user = openIdUser({ 'id-token': token, 'client-id': 'c', 'idp-issuer-url': 'https://127.0.0.1:1' });
       assert.equal(await (await connect(await stub.kubeconfig(user))).get(pod), undefined);
+    });
+
+    const openIdProvider = async (answer: object, code = 200) => {
+      const issuer = `${stub.address}/issuer`;
+      const kubeconfig = await readFile(await stub.kubeconfig(), 'utf8');
+      const authority = /"certificate-authority-data":"([^"]+)"/.exec(kubeconfig)?.[1];
+      on(({ path: asked }, response) => {
+        if (asked === '/issuer/.well-known/openid-configuration') {
+          return reply(response, 200, { token_endpoint: `${issuer}/token` });
+        }
+        return asked === '/issuer/token' && reply(response, code, answer);
+      });
+      return openIdUser({
+        'id-token': openIdToken(-60),
+        'client-id': 'helm',
+        'client-secret': 'a secret',
+        'refresh-token': 'long-lived',
+        'idp-issuer-url': `${issuer}/`,
+        'idp-certificate-authority-data': authority,
+      });
+    };
+
+    it('an OpenID token that has expired is renewed by its provider', async () => {
+      const token = openIdToken(3600);
+      acceptOnly(() => token);
+      const user = await openIdProvider({ id_token: token, refresh_token: 'next' });
+      const seen: string[] = [];
+      const cluster = await connect(await stub.kubeconfig(user), { onSecret: (secret) => seen.push(secret) });
+      assert.equal(await cluster.get(pod), undefined);
+      const asked = stub.requests.find(({ path: to }) => to === '/issuer/token');
+      assert.equal(asked?.body, 'grant_type=refresh_token&refresh_token=long-lived');
+      assert.equal(asked.headers.authorization, `Basic ${Buffer.from('helm:a%20secret').toString('base64')}`);
+      assert.deepEqual(seen, ['next', token]);
+    });
+
+    it('a provider that refuses the refresh token is named, with its code and no secret', async () => {
+      const user = await openIdProvider({ error: 'invalid_grant', error_description: 'long-lived' }, 400);
+      const error = await assertFails(
+        (await connect(await stub.kubeconfig(user))).get(pod),
+        'CredentialsRejected',
+        /https:\/\/127\.0\.0\.1:\d+ answered 400 \(invalid_grant\)/,
+      );
+      assert.doesNotMatch(error.message, /long-lived|a secret/);
+    });
+
+    it('an OpenID token that has expired and cannot be renewed is named', async () => {
+      const user = openIdUser({
+        'id-token': openIdToken(-60),
+        'client-id': 'c',
+        'idp-issuer-url': 'https://127.0.0.1',
+      });
+      await assertFails(
+        (await connect(await stub.kubeconfig(user))).get(pod),
+        'CredentialsRejected',
+        /expired, and the kubeconfig has no refresh-token/,
+      );
     });
 
     it('the impersonated user is sent with each request', async () => {

@@ -1,7 +1,7 @@
 import type { Redact } from '../../core/text/secrets';
 import type { TaskEnvironment } from '../agent/taskEnvironment';
 import { serverAccess } from '../kubernetes/agentNetwork';
-import type { CredentialSource } from '../kubernetes/credentials';
+import { anonymous, type CredentialSource } from '../kubernetes/credentialSource';
 import type { Answer, Attempt } from '../kubernetes/errors';
 import type { ClusterAccess } from '../kubernetes/kubeconfig';
 import { createTransport, type Timing, type Transport } from '../kubernetes/transport';
@@ -83,11 +83,6 @@ export function createAzureRequests(options: AzureRequestsOptions): AzureRequest
     },
   };
 }
-
-const anonymous: CredentialSource = {
-  current: () => Promise.resolve({ headers: {} }),
-  renew: () => Promise.resolve(false),
-};
 
 function localAccess(server: string): ClusterAccess {
   return { server, skipTlsVerify: false, user: { impersonation: {} } };

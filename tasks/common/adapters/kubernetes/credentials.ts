@@ -1,25 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import spawn from 'cross-spawn';
-import { asTaskError, TaskError } from '../../core/failure';
+import { TaskError } from '../../core/failure';
 import type { Redact } from '../../core/text/secrets';
 import { isExecutable } from '../agent/inputFiles';
 import { findCommand, uniformEnvironment } from '../system/platform';
 import { closeAfterExit } from '../system/process';
+import type { Credentials, CredentialSource } from './credentialSource';
 import type { ClusterAccess, ExecPlugin, UserAccess } from './kubeconfig';
-
-export interface Credentials {
-  headers: Readonly<Record<string, string | string[]>>;
-  certificate?: Buffer | string;
-  key?: Buffer | string;
-}
-
-export interface CredentialSource {
-  /** Returns the same object until the credentials change. Throws `CredentialsRejected` if there are none. */
-  current(): Promise<Credentials>;
-  /** Obtains new credentials after a 401. Returns false if they equal the rejected ones. */
-  renew(rejected: Credentials): Promise<boolean>;
-}
+import { openIdToken, type OpenIdToken } from './openIdToken';
 
 export interface AccessToken {
   token: string;
@@ -129,7 +118,10 @@ async function obtainCredentials(access: ClusterAccess, options: CredentialOptio
   }
   if (user.token !== undefined) return bearer(user.token.trim());
   if (user.exec !== undefined) return execCredentials({ user, plugin: user.exec, access, options });
-  if (user.authProvider !== undefined) return bearer(await providerToken(user, user.authProvider));
+  if (user.authProvider !== undefined) {
+    const given = await providerToken(user.authProvider, options);
+    return bearer(given.token, given.expiresAt);
+  }
   if (user.username !== undefined) {
     const pair = `${user.username}:${user.password ?? ''}`;
     const encoded = Buffer.from(pair).toString('base64');
@@ -153,25 +145,17 @@ async function readTokenFile(file: string): Promise<string> {
 }
 
 /** client-go removed `gcp` and `azure` in 1.26, so Helm cannot use them either. */
-async function providerToken(user: UserAccess, provider: { name: string }): Promise<string> {
+function providerToken(
+  provider: NonNullable<UserAccess['authProvider']>,
+  options: CredentialOptions,
+): Promise<OpenIdToken> {
   if (provider.name !== 'oidc') {
     const message =
       `The kubeconfig uses the auth-provider "${provider.name}", which Helm and kubectl no longer know. ` +
       'Use a credential plug-in instead (for AKS: kubelogin convert-kubeconfig).';
     throw new TaskError('CredentialsRejected', message);
   }
-  // This loads an OpenID client that hardly any pipeline needs.
-  const { OpenIDConnectAuth } = await import('@kubernetes/client-node/dist/oidc_auth.js');
-  const carrier: { headers: Record<string, string> } = { headers: {} };
-  try {
-    await new OpenIDConnectAuth().applyAuthentication({ name: 'user', authProvider: user.authProvider }, carrier);
-  } catch (error) {
-    const message = `The OpenID token of the kubeconfig could not be renewed: ${asTaskError(error).message}`;
-    throw new TaskError('CredentialsRejected', message, { cause: error });
-  }
-  const token = carrier.headers['Authorization']?.replace(/^Bearer /, '');
-  if (token) return token;
-  throw new TaskError('CredentialsRejected', 'The OpenID token of the kubeconfig is missing or expired.');
+  return openIdToken(provider.config, options);
 }
 
 interface ExecCall {

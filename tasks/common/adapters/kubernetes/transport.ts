@@ -3,7 +3,7 @@ import https from 'node:https';
 import tls from 'node:tls';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HttpProxyAgent, HttpsProxyAgent } from 'hpagent';
-import type { Credentials, CredentialSource } from './credentials';
+import type { Credentials, CredentialSource } from './credentialSource';
 import { cancelled, codeOf, connectionFailure, notUnderstood, type Answer, type Attempt } from './errors';
 import type { ClusterAccess } from './kubeconfig';
 import { proxyFor } from './proxy';
