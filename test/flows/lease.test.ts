@@ -124,6 +124,22 @@ describe('a held lease', () => {
     assert.equal(one.the.lease()?.holder, '');
   });
 
+  it('is left to expire when every release of it is refused as a conflict, after a few requests', async () => {
+    let isRefused = false;
+    const one = play({
+      fate: (call) => {
+        const answered = { thereMs: 1 };
+        return isRefused && call === 'update' ? { ...answered, fails: 'before', error: answers('Conflict') } : answered;
+      },
+    });
+    await withLease(one.us.context, () => {
+      isRefused = true;
+      return Promise.resolve();
+    });
+    assert.ok(updates(one).length <= 6, `${updates(one).length} updates`);
+    assert.match(one.us.agent.lines.join('\n'), /could not be released/);
+  });
+
   it('stays ours when somebody keeps writing notes into it', async () => {
     const one = play();
     await withLease(one.us.context, async (lease) => {
@@ -586,6 +602,17 @@ describe('a lease that another run holds', () => {
 });
 
 describe('taking a lease when answers are lost', () => {
+  it('ends with the error after the timeout, and asks once a second, when every write is a conflict', async () => {
+    const one = play({
+      fate: (call) => (call === 'get' ? { thereMs: 1 } : { thereMs: 1, fails: 'before', error: answers('Conflict') }),
+    });
+    const error = await rejection(withLease(one.us.context, () => Promise.resolve()));
+    assert.equal(error.reason, 'Conflict');
+    const limitMs = Math.max(one.us.context.request.lockTimeoutSeconds, 30) * 1000;
+    assert.ok(one.the.time.elapsed() <= limitMs + 5000, String(one.the.time.elapsed()));
+    assert.ok(one.us.calls.length <= (2 * limitMs) / 1000 + 10, `${one.us.calls.length} requests`);
+  });
+
   it('a lease that was taken although the answer was an error is ours, and the previous work is still known', async () => {
     const fate = (call: LeaseCall, _atMs: number, count: number): Fate | undefined =>
       call === 'update' && count === 2 ? { fails: 'after' } : undefined;

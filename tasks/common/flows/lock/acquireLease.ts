@@ -91,6 +91,7 @@ interface Contest {
   attempted: { previous: LeaseRecord | undefined } | undefined;
   logged: { holder: string; atMs: number } | undefined;
   wasDenied: boolean;
+  hadConflict: boolean;
 }
 
 function beginContest(context: LeaseContext): Contest {
@@ -105,6 +106,7 @@ function beginContest(context: LeaseContext): Contest {
     attempted: undefined,
     logged: undefined,
     wasDenied: false,
+    hadConflict: false,
   };
 }
 
@@ -196,10 +198,18 @@ async function afterRefusal(contest: Contest, error: TaskError): Promise<Acquire
   return { state: 'unlocked' };
 }
 
+/** The next read usually shows the run that was faster. A server that calls every write a conflict must not be asked without end. */
+async function afterConflict(contest: Contest, error: TaskError): Promise<undefined> {
+  const { clock, signal } = contest.context;
+  if (waitedMs(contest) >= contest.limitMs) throw error;
+  if (contest.hadConflict) await clock.sleep(retryMs, signal);
+  contest.hadConflict = true;
+}
+
 async function afterError(contest: Contest, error: TaskError): Promise<Acquired | undefined> {
   const { clock, signal } = contest.context;
   const isServersFault = Number(error.facts['status'] ?? 0) >= 500;
-  if (error.reason === 'Conflict') return undefined;
+  if (error.reason === 'Conflict') return afterConflict(contest, error);
   if (error.reason === 'NamespaceMissing') return { state: 'later' };
   if (unusable.includes(error.reason) && !isServersFault) return afterRefusal(contest, error);
   // If the lease was never read, the step reports the unreachable cluster soon.

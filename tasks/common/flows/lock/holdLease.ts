@@ -234,7 +234,8 @@ export async function release(holding: Holding): Promise<void> {
 async function releaseUnless(isOver: AbortSignal, { context, content, object, ref }: Holding): Promise<void> {
   const { clock, cluster, holder } = context;
   let seen: KubeObject = object;
-  while (!isOver.aborted) {
+  for (let conflicts = 0; !isOver.aborted; conflicts += 1) {
+    if (conflicts > 1) await clock.sleep(retryMs, isOver);
     try {
       await cluster.update(leaseObject(ref, seen, { ...content, holder: undefined, renewedAt: clock.now() }));
       return;
