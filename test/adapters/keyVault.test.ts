@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { constants, generateKeyPairSync, privateDecrypt, publicEncrypt } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { json } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import { createAgent, type TaskAgent } from '../../tasks/common/adapters/agent/agent';
 import { openVaultIdentity } from '../../tasks/common/adapters/azure/vaultIdentity';
 import { decryptValues } from '../../tasks/common/adapters/helm/secretValues';
@@ -14,51 +9,22 @@ import { TaskError } from '../../tasks/common/core/failure';
 import { endpointEnvironment, toEndpoint } from '../support/agent/endpoint';
 import { clientId, startAzure, type Azure, type AzureScheme } from '../support/azure';
 import { openForwardProxy, type ForwardProxy } from '../support/forwardProxy';
-import { openHttpsSite, type HttpsSite } from '../support/httpsSite';
+import { openKeyVault, vaultEncryptedFile, type KeyVault } from '../support/keyVault';
 import { sops } from '../support/sops';
-
-const vaultHost = 'shop.vault.azure.net';
-const key = `https://${vaultHost}/keys/sops/1`;
 
 describe('values whose key is in Azure Key Vault', function () {
   this.timeout(900_000);
   let azure: Azure;
-  let vault: HttpsSite;
+  let vault: KeyVault;
   let proxy: ForwardProxy;
   let sopsPath = '';
   let folder = '';
-  /** The claims of the tokens that the vault has seen. */
-  let seen: Record<string, unknown>[] = [];
-  let isAllowed = true;
 
   before(async () => {
     sopsPath = await sops();
     azure = await startAzure();
-    const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const padding = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
-    const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
-      if (token === undefined) {
-        const challenge = `Bearer authorization="https://login.microsoftonline.com/${clientId}", resource="https://vault.azure.net"`;
-        response.writeHead(401, { 'WWW-Authenticate': challenge }).end();
-        return;
-      }
-      seen.push(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>);
-      if (!isAllowed) {
-        const error = { code: 'Forbidden', message: 'Caller is not authorized to perform action.' };
-        response.writeHead(403, { 'Content-Type': 'application/json' }).end(JSON.stringify({ error }));
-        return;
-      }
-      const { value = '' } = (await json(request)) as { value?: string };
-      const bytes = Buffer.from(value, 'base64url');
-      const result = request.url?.includes('/decrypt')
-        ? privateDecrypt({ key: pair.privateKey, ...padding }, bytes)
-        : publicEncrypt({ key: pair.publicKey, ...padding }, bytes);
-      response.setHeader('Content-Type', 'application/json');
-      response.end(JSON.stringify({ kid: key, value: result.toString('base64url') }));
-    };
-    vault = await openHttpsSite((request, response) => void answer(request, response), '127.0.0.1', [vaultHost]);
-    proxy = await openForwardProxy('me', 'geheim', { [`${vaultHost}:443`]: `127.0.0.1:${vault.port}` });
+    vault = await openKeyVault('127.0.0.1', clientId);
+    proxy = await openForwardProxy('me', 'geheim', { [vault.target]: `127.0.0.1:${vault.port}` });
   });
   after(async () => {
     vault.close();
@@ -67,8 +33,8 @@ describe('values whose key is in Azure Key Vault', function () {
   beforeEach(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'vault-'));
     azure.reset();
-    seen = [];
-    isAllowed = true;
+    vault.tokens.length = 0;
+    vault.isAllowed = true;
   });
   afterEach(() => {
     rmSync(folder, { recursive: true, force: true });
@@ -102,17 +68,12 @@ describe('values whose key is in Azure Key Vault', function () {
   const signal = new AbortController().signal;
   const openVault = (agent: TaskAgent) => openVaultIdentity(agent, azure.connection('secret').id ?? '', { signal });
 
-  async function encrypted(): Promise<string> {
+  function encrypted(): Promise<string> {
+    const address = new URL(proxy.address);
+    Object.assign(address, { username: 'me', password: 'geheim' });
+    const token = azure.clusterToken('https://vault.azure.net');
     const file = path.join(folder, 'prod.yaml');
-    writeFileSync(file, 'password: hunter22\n');
-    const agent = agentWith('secret');
-    const identity = await openVault(agent);
-    const env = identity.environment(agent.environment.childEnvironment);
-    await promisify(execFile)(sopsPath, ['--encrypt', '--in-place', '--azure-kv', key, file], { env });
-    identity.close();
-    agent.privateFolder.remove();
-    seen = [];
-    return file;
+    return vaultEncryptedFile(file, 'password: hunter22\n', { vault, proxy: address.href, token });
   }
 
   async function decrypt(file: string, agent: TaskAgent): Promise<string> {
@@ -139,7 +100,7 @@ describe('values whose key is in Azure Key Vault', function () {
     it(`${scheme}: sops gets a token for the vault, for the identity of the connection and no other`, async () => {
       const file = await encrypted();
       assert.deepEqual(JSON.parse(await decrypt(file, agentWith(scheme))), { password: 'hunter22' });
-      const identities = new Set(seen.map(({ aud, appid }) => `${String(aud)} ${String(appid)}`));
+      const identities = new Set(vault.tokens.map(({ aud, appid }) => `${String(aud)} ${String(appid)}`));
       assert.deepEqual([...identities], [`https://vault.azure.net ${clientId}`]);
     });
   }
@@ -152,7 +113,7 @@ describe('values whose key is in Azure Key Vault', function () {
 
   it('an identity that may not use the key: the message names the role', async () => {
     const file = await encrypted();
-    isAllowed = false;
+    vault.isAllowed = false;
     const { reason, message } = await failureOf(decrypt(file, agentWith('secret')));
     assert.equal(reason, 'InputInvalid');
     assert.match(

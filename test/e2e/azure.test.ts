@@ -9,12 +9,22 @@ import { openClusterIdentity } from '../../tasks/common/adapters/kubernetes/clus
 import { request } from '../../scripts/cluster/api';
 import { adminApiServer, trustIssuers } from '../../scripts/cluster/cluster';
 import { waitFor } from '../../scripts/cluster/wait';
-import { entraKubeconfig, objectId, serverId, startAzure, type Azure, type AzureScheme } from '../support/azure';
+import {
+  entraKubeconfig,
+  objectId,
+  serverId,
+  startAzure,
+  tenant,
+  type Azure,
+  type AzureScheme,
+} from '../support/azure';
 import type { AgentOptions } from '../support/agent';
 import { loginConnection, openChartRepository } from '../support/chartSources';
 import { openForwardProxy } from '../support/forwardProxy';
 import { openHelmMirror } from '../support/helmMirror';
+import { openKeyVault, vaultEncryptedFile } from '../support/keyVault';
 import { runCheck } from '../support/product';
+import { sops } from '../support/sops';
 import { filesBelow, shownBy, watchProcesses } from '../support/traces';
 import { cluster as testCluster } from '../support/cluster';
 import { app, assertOutcome, bare, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
@@ -23,6 +33,9 @@ const stuck = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];
 const username = `aad:${objectId}`;
 
 const execFileAsync = promisify(execFile);
+
+/** A token of Entra ID or of Azure DevOps. */
+const jwt = /eyJ[\w-]{20,}\.eyJ[\w-]{20,}\./;
 
 function execKubeconfig(server: string, ca: string, exec: object): string {
   const cluster = { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') };
@@ -221,64 +234,91 @@ describe('deploys to AKS by Azure Resource Manager', () => {
     assert.deepEqual(end.job.orphans, []);
   });
 
-  scene('a proxy with a password and a private authority: all but the exempt cluster goes through it', async (s) => {
-    await allowGroup(s);
-    const password = `canary:${randomBytes(9).toString('hex')}@/ä b`;
-    const proxy = await openForwardProxy('me@corp', password);
-    const host = s.cluster.hostAddress;
-    const mirror = await openHelmMirror(host);
-    const repository = await openChartRepository(helms(s.cluster)['4'], [app], host);
-    const watch = watchProcesses();
-    try {
-      mirror.publish('4.1.4', Buffer.from(`#!/bin/sh\nexec ${helms(s.cluster)['4']} "$@"\n`));
-      const [server = '', ...others] = [adminApiServer(clusterName).url, azure.origin, mirror.address, repository.address].map((url) => new URL(url).host); // prettier-ignore
-      const authorities = [mirror, repository].map(({ authority }) => fs.readFileSync(authority, 'utf8'));
-      const network = {
-        'agent.cainfo': s.file('authorities.pem', [azure.ca, ...authorities].join('\n')),
-        'agent.proxyurl': proxy.address,
-        'agent.proxyusername': 'me@corp',
-      };
-      const bypass = { 'agent.proxybypasslist': JSON.stringify([`^https://${server.replaceAll('.', '\\.')}`]) };
-      const inputs = {
-        helmPath: '',
-        helmVersion: '4.1.4',
-        helmDownloadUrl: mirror.address,
-        chart: 'app',
-        chartRepositoryConnection: 'charts',
-      };
-      const { connection, job } = spec(s, 'federated', { inputs });
-      const connections = [connection, loginConnection('charts', 'Generic', repository.address)];
-      const root = path.dirname(s.file('agent', ''));
-      const deployBehind = (variables: Record<string, string>, set: readonly string[]) =>
-        s.deploy(
-          {
-            ...spec(s, 'federated', { inputs, set }),
-            variables,
-            secrets: { 'agent.proxypassword': password },
-            job: { ...job, endpoints: connections.filter((each) => each !== undefined) },
-          },
-          { root },
-        );
-      assertOutcome(await deployBehind({ ...network, ...bypass }, bare), 'deployed');
-      assert.deepEqual([...new Set(proxy.tunnels)].sort(), others.sort());
-      const end = await deployBehind(network, [...bare, 'text=two']);
-      assertOutcome(end, 'deployed');
-      assert.equal(proxy.tunnels.includes(server), !server.startsWith('127.'));
-      assert.deepEqual(proxy.refused, []);
-      const forms = [password, encodeURIComponent(password), Buffer.from(`me@corp:${password}`).toString('base64')];
-      const places = [
-        ...shownBy(end.job),
-        ...filesBelow(root),
-        ...[...watch.stop().commandLines].map((line) => ['a command line', line] as const),
-      ];
-      for (const [place, text] of places) assert.ok(!forms.some((form) => text.includes(form)), place);
-    } finally {
-      watch.stop();
-      mirror.close();
-      repository.close();
-      await proxy.close();
-    }
-  });
+  scene(
+    '@real-node a proxy with a password and a private authority: all but the exempt cluster goes through it',
+    async (s) => {
+      await allowGroup(s);
+      const [helm, host = ''] = [helms(s.cluster)['4'], s.cluster.hostAddress];
+      const password = `canary:${randomBytes(9).toString('hex')}@/ä b`;
+      const vault = await openKeyVault(host, tenant);
+      const proxy = await openForwardProxy('me@corp', password, { [vault.target]: `${host}:${vault.port}` });
+      const mirror = await openHelmMirror(host);
+      const repository = await openChartRepository(helm, [app], host);
+      const watch = watchProcesses(['--decrypt', 'guard.js', 'credential.js', helm]);
+      try {
+        mirror.publish('4.1.4', Buffer.from(`#!/bin/sh\nexec ${helm} "$@"\n`));
+        const hostOf = (url: string): string => new URL(url).host;
+        const server = hostOf(adminApiServer(clusterName).url);
+        const others = [...[azure.origin, mirror.address, repository.address].map(hostOf), vault.target];
+        const authorities = [mirror, repository, vault].map(({ authority }) => fs.readFileSync(authority, 'utf8'));
+        const network = {
+          'agent.cainfo': s.file('authorities.pem', [azure.ca, ...authorities].join('\n')),
+          'agent.proxyurl': proxy.address,
+          'agent.proxyusername': 'me@corp',
+        };
+        const bypass = { 'agent.proxybypasslist': JSON.stringify([`^https://${server.replaceAll('.', '\\.')}`]) };
+        const address = new URL(proxy.address);
+        Object.assign(address, { username: 'me@corp', password });
+        const token = azure.clusterToken('https://vault.azure.net');
+        const inputs = {
+          helmPath: '',
+          helmVersion: '4.1.4',
+          helmDownloadUrl: mirror.address,
+          chart: 'app',
+          chartRepositoryConnection: 'charts',
+          sopsPath: await sops(),
+          secretValueFiles: await vaultEncryptedFile(s.file('vault.yaml', ''), 'marker: the word is hunter24\n', {
+            vault,
+            proxy: address.href,
+            token,
+          }),
+        };
+        proxy.tunnels.length = 0;
+        const { connection, job } = spec(s, 'federated', { inputs });
+        const connections = [connection, loginConnection('charts', 'Generic', repository.address)];
+        const root = path.dirname(s.file('agent', ''));
+        const deployBehind = (variables: Record<string, string>, set: readonly string[]) =>
+          s.deploy(
+            {
+              ...spec(s, 'federated', { inputs, set }),
+              variables: { ...variables, 'system.debug': 'true' },
+              secrets: { 'agent.proxypassword': password },
+              job: { ...job, endpoints: connections.filter((each) => each !== undefined) },
+            },
+            { root },
+          );
+        assertOutcome(await deployBehind({ ...network, ...bypass }, bare), 'deployed');
+        assert.deepEqual([...new Set(proxy.tunnels)].sort(), others.sort());
+        const end = await deployBehind(network, [...bare, 'text=two']);
+        assertOutcome(end, 'deployed');
+        assert.ok(proxy.tunnels.includes(server));
+        assert.deepEqual(proxy.refused, []);
+        const { commandLines, environments } = watch.stop();
+        const forms = [password, encodeURIComponent(password), Buffer.from(`me@corp:${password}`).toString('base64')];
+        const places: (readonly [string, string])[] = [
+          ...shownBy(end.job),
+          ...filesBelow(root),
+          ...[...commandLines].map((line) => ['a command line', line] as const),
+        ];
+        for (const [place, text] of places) {
+          assert.ok(!forms.some((form) => text.includes(form)), place);
+          assert.doesNotMatch(text, jwt, place);
+        }
+        // Helm and sops need the proxy, and get no token of Azure.
+        assert.deepEqual([...environments.keys()].sort(), ['--decrypt', 'credential.js', 'guard.js', helm].sort());
+        for (const [program, texts] of environments) {
+          for (const text of texts) {
+            assert.doesNotMatch(text, jwt, program);
+            assert.ok(!text.includes(azure.state.jobToken), program);
+          }
+        }
+      } finally {
+        watch.stop();
+        for (const site of [vault, mirror, repository]) site.close();
+        await proxy.close();
+      }
+    },
+  );
 
   scene(
     'a managed identity: RolloutHealthCheck reads, and a wrong cluster name is a mistake of the inputs',
