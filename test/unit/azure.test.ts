@@ -250,7 +250,17 @@ describe('service connections of Azure Resource Manager', () => {
     [
       'an unknown cloud without addresses',
       facts('WorkloadIdentityFederation', application, { environment: 'Moon' }),
-      /no https address to sign in at/,
+      /no https address to sign in at \(activeDirectoryAuthority\) for its environment "Moon"/,
+    ],
+    [
+      'Azure Stack with AD FS, by its tenant',
+      facts('WorkloadIdentityFederation', { ...application, tenantid: 'adfs' }, { environment: 'AzureStack' }),
+      /Active Directory Federation Services .*, which this task cannot\..* kubernetesServiceConnection/,
+    ],
+    [
+      'Azure Stack with AD FS, by its authority',
+      facts('WorkloadIdentityFederation', application, { activedirectoryauthority: 'https://adfs.stack.example/adfs' }),
+      /Active Directory Federation Services/,
     ],
   ];
   for (const [title, given, message] of invalid) {

@@ -106,10 +106,16 @@ function application(facts: ConnectionFacts, cloud: Cloud | undefined): { author
   if (!tenant || !/^[\w.-]{1,255}$/.test(tenant)) throw invalid('it holds no tenant');
   if (!clientId) throw invalid('it holds no client id of its identity');
   const given = facts.data('activeDirectoryAuthority') ?? facts.data('environmentAuthorityUrl');
+  if (/^adfs$/i.test(tenant) || /^https:\/\/[^/]+\/adfs\b/i.test(given ?? '')) throw invalid(adfs);
   // The old host of the public cloud. MSAL knows the new one without asking.
   const host = given !== undefined && !/^https:\/\/login\.windows\.net\/?$/i.test(given) ? given : cloud?.signIn;
-  return { authority: `${httpsOrigin(host, 'to sign in at')}/${tenant}`, clientId };
+  const environment =
+    cloud === undefined ? ` (activeDirectoryAuthority) for its environment "${facts.data('environment') ?? ''}"` : '';
+  return { authority: `${httpsOrigin(host, `to sign in at${environment}`)}/${tenant}`, clientId };
 }
+
+const adfs =
+  'it signs in at Active Directory Federation Services (Azure Stack Hub without Entra ID), which this task cannot. Put the kubeconfig of the cluster into a Kubernetes service connection, and name that in kubernetesServiceConnection';
 
 function httpsOrigin(address: string | undefined, what: string): string {
   const url = address !== undefined && URL.canParse(address) ? new URL(address) : undefined;
