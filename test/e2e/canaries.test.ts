@@ -72,12 +72,27 @@ describe('thirty secrets', () => {
         assert.ok(!run.helmEnvironment.includes(secret), `Helm's environment holds the secret ${canary}.`);
       }
       assert.ok(!run.helmEnvironment.includes(ageKey.identity), "Helm's environment holds the key of sops.");
+      // Each program has run, and has had in its environment what it needs and nothing else.
+      const needed = { [sopsWord]: inherited, [helms(s.cluster)[major]]: inherited, [guardWord]: [] };
+      assert.deepEqual([...run.environments.keys()].sort(), Object.keys(needed).sort());
+      for (const [program, names] of Object.entries(needed)) {
+        const others = Object.entries(canaries).filter(([canary]) => !names.includes(canary));
+        const secrets = [...others, ...(program === sopsWord ? [] : [['ageKey', ageKey.identity] as const])];
+        for (const text of run.environments.get(program) ?? []) {
+          for (const [name, secret] of secrets) assert.ok(!text.includes(secret), `${program} has the secret ${name}.`);
+        }
+      }
     });
   }
 });
 
+/** Words that stand only in the command lines of sops and of the guard. */
+const [sopsWord, guardWord] = ['--decrypt', 'guard.js'];
+
 interface Run {
   end: DeployEnd;
+  /** The environments of sops, Helm and the guard, by a word of their command lines. */
+  environments: Map<string, Set<string>>;
   /** The environments of the post-renderer, which are those of Helm. */
   helmEnvironment: string;
   /** Command lines of all processes of the machine while the job ran. */
@@ -146,7 +161,7 @@ async function play(s: Scene, helm: string, major: '3' | '4', canaries: Canaries
     HELM_REPOSITORY_CONFIG: path.join(folder, 'repositories.yaml'),
   };
   const agent = productAgent({ root, environment });
-  const watch = watchProcesses();
+  const watch = watchProcesses([sopsWord, guardWord, helm]);
   try {
     const connections = [loginConnection('charts', 'Generic', repository.address), registry];
     const ended = await agent.runJob({ ...job, endpoints: [...(job.endpoints ?? []), ...connections] });
@@ -154,7 +169,7 @@ async function play(s: Scene, helm: string, major: '3' | '4', canaries: Canaries
     return {
       end: deployEnd(ended),
       helmEnvironment: fs.readFileSync(dump, 'utf8'),
-      commandLines: watch.stop().commandLines,
+      ...watch.stop(),
       left,
     };
   } finally {
