@@ -100,6 +100,19 @@ describe('the certificate authorities of the agent (Agent.CAInfo)', function () 
     assertAll(await attempts(environmentWith({ AGENT_CAINFO: site.authority })), trusted);
   });
 
+  it('are still trusted when the connection to the cluster was closed', async () => {
+    const environment = {
+      AGENT_TEMPDIRECTORY: temp,
+      PATH: process.env['PATH'],
+      HOME: temp,
+      AGENT_CAINFO: site.authority,
+    };
+    const agent = createAgent({ environment, write: () => undefined });
+    agent.privateFolder.write('kubeconfig', '');
+    agent.privateFolder.remove();
+    assertAll(await attempts(agent.environment), trusted);
+  });
+
   it('are trusted beside those that SSL_CERT_FILE names', async () => {
     const other = path.join(temp, 'other.pem');
     writeFileSync(other, '');
@@ -113,7 +126,7 @@ describe('the certificate authorities of the agent (Agent.CAInfo)', function () 
 
   it('a file that cannot be read, as in a container, is named in the log, and the step goes on', () => {
     const environment = environmentWith({ AGENT_CAINFO: '/nowhere/ca.pem' });
-    assert.match(lines.join('\n'), /\/nowhere\/ca\.pem \(Agent\.CAInfo\), cannot be read and are not used\./);
+    assert.match(lines.join('\n'), /\(Agent\.CAInfo\) are not used: ENOENT: .*\/nowhere\/ca\.pem/);
     assert.equal(environment.childEnvironment['SSL_CERT_FILE'], undefined);
     assert.ok(serverAccess(site.address, environment).ca);
   });

@@ -118,7 +118,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   [
     'CredentialsRejected',
     /connection of the input azureSubscription/,
-    'Do what the message above says, then run the step again. Nothing was changed.',
+    'Do what the message above says, then run the step again.',
   ],
   [
     'CertificateRejected',
