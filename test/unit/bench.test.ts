@@ -126,7 +126,14 @@ describe('the page of the benchmark shows if a target was met', () => {
     versions: { extension: '1.2.3', node: 'v20.0.0', kubernetes: '1.35.4' },
     machine: { cores: 2, processor: 'processor', memoryGiB: 8, system: 'Linux x64', load: [0.1, load] },
     stepTimes: [time('3.17.3', 1, 1, 2)],
-    startUps: [{ nodeVersion: 'v20.0.0', firstRequest: spread(firstRequest), bareNode: spread(50) }],
+    startUps: [
+      {
+        nodeVersion: 'v20.0.0',
+        firstRequest: spread(firstRequest),
+        bareNode: spread(50),
+        azure: [{ ours: firstRequest, theirs: 200 }],
+      },
+    ],
     size: { package: size, bundle: 1000 },
     skipped: [],
   });
