@@ -27,6 +27,7 @@ import { runCheck } from '../support/product';
 import { sops } from '../support/sops';
 import { filesBelow, shownBy, watchProcesses } from '../support/traces';
 import { cluster as testCluster } from '../support/cluster';
+import { assertEnd, configMap, plan, release, rollBack, type Step } from './rollbackScenes';
 import { app, assertOutcome, bare, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
 
 const stuck = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];
@@ -209,6 +210,51 @@ describe('deploys to AKS by Azure Resource Manager', () => {
     assertOutcome(await s.deploy(spec(s, 'federated', { set: fake, inputs }), agent()), 'deployed');
     assert.ok(proofs() - before >= 4, String(proofs() - before));
   });
+
+  scene(
+    'a secret that is revoked in the middle of a deploy: the step says so and leaves the release as it is',
+    async (s) => {
+      await allowGroup(s);
+      const key = `rotated~${randomBytes(9).toString('hex')}`;
+      azure.state.otherSecrets.push(key);
+      const { auth } = azure.connection('secret');
+      const inputs = { stableFor: '40s', kubernetesCluster: 'short' };
+      const deploy = { ...spec(s, 'secret', { set: fake, inputs }), connection: azure.connection('secret', { auth: { ...auth, serviceprincipalkey: key } }) }; // prettier-ignore
+      const running = s.start(deploy, agent());
+      await s.until('the release is deployed', async () => (await s.history()) === '1 deployed');
+      azure.state.otherSecrets.splice(0);
+      const end = await running.end;
+      assertOutcome(end, 'failed', 'CredentialsRejected');
+      assert.match(end.log, /AADSTS7000215/);
+      assert.doesNotMatch(end.log, /Nothing was changed|CertificateRejected/);
+      assert.equal(await s.history(), '1 deployed');
+    },
+  );
+
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: an approved rollback runs behind the fence, with tokens that expire meanwhile`, async (s) => {
+      await allowGroup(s);
+      const helm = helms(s.cluster)[major];
+      await release(s, helm, 'text=one');
+      await release(s, helm, 'text=two');
+      const { connection, job, inputs } = spec(s, 'federated', { inputs: { kubernetesCluster: 'short' } });
+      const step: Step = {
+        helm,
+        variables: variables(s),
+        inputs: { ...inputs, toRevision: '1', stableFor: '5s' },
+        ...(connection === undefined ? {} : { connection }),
+        ...(job === undefined ? {} : { job }),
+      };
+      const since = new Date();
+      const planned = await plan(s, step);
+      assertEnd(planned, 'planned');
+      assertEnd(await rollBack(s, planned, step), 'rolledBack');
+      assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
+      assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
+      const events = await s.cluster.auditEvents({ since, namespace: s.namespace, userAgent: /Helm|helm/ });
+      assert.deepEqual([...new Set(events.map(({ user }) => user.username))], [username]);
+    });
+  }
 
   scene(
     'an identity without the group: the message names verb, resource and namespace, nothing is changed',

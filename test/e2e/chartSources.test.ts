@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ServiceConnection } from '../support/agent';
-import { loginConnection, openChartRepository, openOciRegistry, packCharts } from '../support/chartSources';
+import { loginConnection, openChartRepository, openOciRegistry, signChart } from '../support/chartSources';
 import { deployEnd, deployJob, productAgent, type DeployEnd } from '../support/product';
 import { ageKey, encryptedFile, sops } from '../support/sops';
 import { app, assertOutcome, bare, helms, scenes, type Scene, type SceneDeploy } from './scenes';
@@ -92,14 +92,25 @@ describe('the chart and its values come from', () => {
     }
   });
 
-  scene('an archive that nobody has signed is refused with verify', async (s) => {
-    const folder = path.dirname(s.file('here', ''));
-    const [archive = ''] = await packCharts(s.cluster.helm4, [app], folder);
-    const inputs = { chart: path.join(folder, archive), verify: 'true' };
-    const end = await s.deploy({ inputs, chart: inputs.chart, set: bare });
-    assertOutcome(end, 'failed', 'ChartNotVerified');
-    assert.equal(await s.history(), '');
-  });
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: verify takes the chart that the right key has signed, and no other`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      const { archive, keyring, otherKeyring } = await signChart(helm, app, path.dirname(s.file('here', '')));
+      const deploy = (inputs: Record<string, string>) =>
+        s.deploy({ helm, set: bare, chart: archive, inputs: { verify: 'true', keyring, ...inputs } });
+      assertOutcome(await deploy({ keyring: otherKeyring }), 'failed', 'ChartNotVerified');
+      const copy = path.join(path.dirname(archive), 'unsigned.tgz');
+      fs.copyFileSync(archive, copy);
+      assertOutcome(await deploy({ chart: copy }), 'failed', 'ChartNotVerified');
+      assert.equal(await s.history(), '');
+      assertOutcome(await deploy({}), 'deployed');
+      fs.appendFileSync(archive, 'more');
+      const changed = await deploy({});
+      assertOutcome(changed, 'failed', 'ChartNotVerified');
+      assert.match(changed.log, /sha256 sum does not match/);
+      assert.equal(await s.history(), '1 deployed');
+    });
+  }
 });
 
 /** The shapes of helm-secrets: one plug-in for Helm 3, and three for Helm 4. The file is read as it is. */

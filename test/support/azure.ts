@@ -61,6 +61,8 @@ export type AzureCallHandler = (call: AzureCall, response: ServerResponse) => bo
 
 export interface AzureState {
   secret: string;
+  /** More secrets of the same application, as during a rotation. */
+  otherSecrets: string[];
   isSecretExpired: boolean;
   /** The claims of Azure DevOps for the connection. */
   federation: { issuer: string; subject: string };
@@ -131,6 +133,7 @@ export async function startAzure(host = '127.0.0.1'): Promise<Azure> {
   const state = {} as AzureState;
   const initial = (): AzureState => ({
     secret: 'geheim~Secret.value-1',
+    otherSecrets: [],
     isSecretExpired: false,
     federation: { issuer: 'https://vstoken.dev.azure.com/0a0a', subject: 'sc://fabrikam/shop/azure' },
     registered: undefined,
@@ -313,7 +316,7 @@ function answerToken(service: Service, { form }: AzureCall, response: ServerResp
   }
   const assertion = form.get('client_assertion');
   const secret = form.get('client_secret');
-  if (secret !== null && secret !== state.secret) {
+  if (secret !== null && ![state.secret, ...state.otherSecrets].includes(secret)) {
     refuse(
       response,
       7000215,

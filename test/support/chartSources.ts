@@ -35,6 +35,40 @@ export async function packCharts(helm: string, charts: readonly string[], folder
   return readdirSync(folder).filter((name) => name.endsWith('.tgz'));
 }
 
+/**
+ * Packs a chart and signs it by PGP. Returns the archive, which has its provenance file beside it, a keyring with the
+ * public key, and one with the key of somebody else.
+ */
+export async function signChart(
+  helm: string,
+  chart: string,
+  folder: string,
+): Promise<{ archive: string; keyring: string; otherKeyring: string }> {
+  await installDebianPackages((line) => {
+    console.error(line);
+  }, sourcePackages);
+  // The socket of its agent has a path that may have about 100 characters.
+  const home = mkdtempSync('/tmp/gpg-');
+  const env = { ...process.env, GNUPGHOME: home };
+  const gpg = (...args: string[]) => run('gpg', ['--batch', '--quiet', '--yes', ...args], { env });
+  const inFolder = (name: string): string => path.join(folder, name);
+  try {
+    for (const user of ['release', 'other']) {
+      // Helm 3 knows no newer kind of key.
+      await gpg('--passphrase', '', '--quick-generate-key', `${user}@example.org`, 'rsa2048', 'sign', 'never');
+      await gpg('--output', inFolder(`${user}.gpg`), '--export', `${user}@example.org`);
+    }
+    await gpg('--output', inFolder('secret.gpg'), '--export-secret-keys', 'release@example.org');
+    const sign = ['--sign', '--key', 'release@example.org', '--keyring', inFolder('secret.gpg')];
+    await run(helm, ['package', chart, '--destination', folder, ...sign]);
+  } finally {
+    await run('gpgconf', ['--kill', 'all'], { env });
+    rmSync(home, { recursive: true, force: true });
+  }
+  const [archive = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
+  return { archive: inFolder(archive), keyring: inFolder('release.gpg'), otherKeyring: inFolder('other.gpg') };
+}
+
 export interface ChartRepository extends HttpsSite {
   /** Answers every request with this status instead. */
   fail(status: number | undefined): void;
