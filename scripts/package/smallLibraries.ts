@@ -28,24 +28,37 @@ const unusedClients = [
   'UsernamePasswordClient',
 ];
 
+/** Classes of msal that are made in every case, and used only to keep tokens in a file. */
+const hollowClasses = ['TokenCache'];
+
 /** Files of jsonwebtoken that ask whether Node is at least 6.12, 15.7 and 16.9. They would bring the package semver. */
 const nodeVersions = ['psSupported', 'asymmetricKeyDetailsSupported', 'rsaPssKeyDetailsSupported'];
 
 /**
  * Leaves out what msal-node has beyond signing in as an application or a managed identity: clients of other flows, and
- * all of jsonwebtoken but signing. A client that is used all the same throws. The build fails when a file that is to be
+ * all of jsonwebtoken and jws but signing. A client that is used all the same throws. The build fails when a file that is to be
  * left out is not found, as a new version of the library may have another one in its place.
  */
 export const smallAzure: Plugin = {
   name: 'small-azure',
   setup: (bundle) => {
-    const missing = new Set([...unusedClients, ...nodeVersions]);
+    const missing = new Set([...unusedClients, ...hollowClasses, ...nodeVersions, 'verify-stream']);
     const client = new RegExp(`[\\\\/]@azure[\\\\/].*[\\\\/](${unusedClients.join('|')})\\.mjs$`);
     bundle.onLoad({ filter: client }, ({ path: file }) => {
       const name = path.basename(file, '.mjs');
       missing.delete(name);
       const message = JSON.stringify(`${name} is not part of this bundle.`);
       return { contents: `export class ${name} { constructor() { throw new Error(${message}); } }` };
+    });
+    const hollow = new RegExp(`[\\\\/]@azure[\\\\/].*[\\\\/](${hollowClasses.join('|')})\\.mjs$`);
+    bundle.onLoad({ filter: hollow }, ({ path: file }) => {
+      const name = path.basename(file, '.mjs');
+      missing.delete(name);
+      return { contents: `export class ${name} {}` };
+    });
+    bundle.onLoad({ filter: /[\\/]jws[\\/]lib[\\/]verify-stream\.js$/ }, () => {
+      missing.delete('verify-stream');
+      return { contents: 'module.exports = {};' };
     });
     bundle.onLoad(
       { filter: new RegExp(`[\\\\/]jsonwebtoken[\\\\/]lib[\\\\/](${nodeVersions.join('|')})\\.js$`) },
