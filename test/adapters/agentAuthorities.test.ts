@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { generate } from 'selfsigned';
 import { helmPrograms } from '../../scripts/cluster/pins';
 import { providePrograms } from '../../scripts/cluster/programs';
 import { createAgent } from '../../tasks/common/adapters/agent/agent';
 import type { TaskEnvironment } from '../../tasks/common/adapters/agent/taskEnvironment';
 import { fetchValues } from '../../tasks/common/adapters/helm/fetchValues';
-import { serverAccess } from '../../tasks/common/adapters/kubernetes/agentNetwork';
 import { createCluster } from '../../tasks/common/adapters/kubernetes/cluster';
+import { openForwardProxy } from '../support/forwardProxy';
 import { openHttpsSite, type HttpsSite } from '../support/httpsSite';
 
 describe('the certificate authorities of the agent (Agent.CAInfo)', function () {
@@ -23,10 +24,14 @@ describe('the certificate authorities of the agent (Agent.CAInfo)', function () 
     const ends = [helmPrograms[0], helmPrograms.at(-1)].flatMap((program) => program ?? []);
     helms = await providePrograms(ends, console.error, new AbortController().signal);
     // An API server that forbids everything, and a site of values.
-    site = await openHttpsSite(({ url }, response) => {
-      if (url === '/values.yaml') response.end('one: two\n');
-      else response.writeHead(403, { 'Content-Type': 'application/json' }).end(JSON.stringify(forbidden));
-    });
+    site = await openHttpsSite(
+      ({ url }, response) => {
+        if (url === '/values.yaml') response.end('one: two\n');
+        else response.writeHead(403, { 'Content-Type': 'application/json' }).end(JSON.stringify(forbidden));
+      },
+      '127.0.0.1',
+      ['site.test'],
+    );
   });
   after(() => {
     site.close();
@@ -46,10 +51,10 @@ describe('the certificate authorities of the agent (Agent.CAInfo)', function () 
     return createAgent({ environment, write: (line) => lines.push(line.trimEnd()) }).environment;
   }
 
-  function kubeconfigWithoutAuthority(): string {
+  function kubeconfigWithoutAuthority(server: string): string {
     const file = path.join(temp, 'kubeconfig');
     const config = {
-      clusters: [{ name: 'c', cluster: { server: site.address } }],
+      clusters: [{ name: 'c', cluster: { server } }],
       users: [{ name: 'u', user: { token: 't' } }],
       contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
       'current-context': 'x',
@@ -59,13 +64,16 @@ describe('the certificate authorities of the agent (Agent.CAInfo)', function () 
   }
 
   /** What each connection came to: the text of its answer or of its error. */
-  async function attempts({ childEnvironment }: TaskEnvironment): Promise<Record<string, string>> {
-    const kubeconfig = kubeconfigWithoutAuthority();
+  async function attempts(
+    { childEnvironment }: TaskEnvironment,
+    address = site.address,
+  ): Promise<Record<string, string>> {
+    const kubeconfig = kubeconfigWithoutAuthority(address);
     const signal = new AbortController().signal;
     const timing = { retryUnknownMs: 0 };
     const cluster = await createCluster(kubeconfig, { environment: childEnvironment, timing });
     const ours = cluster.get({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'web' });
-    const values = fetchValues(`${site.address}/values.yaml`, {
+    const values = fetchValues(`${address}/values.yaml`, {
       input: 'valueFiles',
       environment: childEnvironment,
       signal,
@@ -120,6 +128,25 @@ describe('the certificate authorities of the agent (Agent.CAInfo)', function () 
     assertAll(await attempts(environmentWith(both)), trusted);
   });
 
+  it('are trusted for a proxy that is reached by https', async () => {
+    const { cert, private: key } = await generate([{ name: 'commonName', value: 'proxy.test' }], {
+      extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
+    });
+    const proxy = await openForwardProxy('me', 'p@ss', { 'site.test:443': `127.0.0.1:${site.port}` }, { cert, key });
+    try {
+      const authorities = path.join(temp, 'both.pem');
+      writeFileSync(authorities, `${cert}\n${readFileSync(site.authority, 'utf8')}`);
+      const network = { AGENT_PROXYURL: proxy.address, AGENT_PROXYUSERNAME: 'me', AGENT_PROXYPASSWORD: 'p@ss' };
+      const environment = environmentWith({ AGENT_CAINFO: authorities, ...network });
+      assertAll(await attempts(environment, 'https://site.test'), trusted);
+      assert.ok(proxy.tunnels.length >= 4, String(proxy.tunnels.length));
+      const stranger = environmentWith({ AGENT_CAINFO: site.authority, ...network });
+      assertAll(await attempts(stranger, 'https://site.test'), untrusted);
+    } finally {
+      await proxy.close();
+    }
+  });
+
   it('are not trusted by anybody where the agent has none', async () => {
     assertAll(await attempts(environmentWith({})), untrusted);
   });
@@ -128,7 +155,6 @@ describe('the certificate authorities of the agent (Agent.CAInfo)', function () 
     const environment = environmentWith({ AGENT_CAINFO: '/nowhere/ca.pem' });
     assert.match(lines.join('\n'), /\(Agent\.CAInfo\) are not used: ENOENT: .*\/nowhere\/ca\.pem/);
     assert.equal(environment.childEnvironment['SSL_CERT_FILE'], undefined);
-    assert.ok(serverAccess(site.address, environment).ca);
   });
 });
 

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 
 export interface ForwardProxy {
-  /** `http://127.0.0.1:PORT`, without the user. */
+  /** `http://127.0.0.1:PORT`, or with https, without the user. */
   address: string;
   /** The targets of all tunnels that were opened, as `HOST:PORT`. */
   tunnels: string[];
@@ -18,15 +19,18 @@ export async function openForwardProxy(
   password: string,
   /** The hosts that stand in for others, both as `HOST:PORT`. */
   standIns: Readonly<Record<string, string>> = {},
+  /** For a proxy that is reached by https. */
+  certificate?: { cert: string; key: string },
 ): Promise<ForwardProxy> {
   const expected = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   const tunnels: string[] = [];
   const refused: string[] = [];
   const sockets = new Set<net.Socket>();
-  const server = http.createServer((request, response) => {
+  const refuse = (request: http.IncomingMessage, response: http.ServerResponse): void => {
     refused.push(request.headers.host ?? '');
     response.writeHead(407, { 'Proxy-Authenticate': 'Basic realm="proxy"' }).end();
-  });
+  };
+  const server = certificate === undefined ? http.createServer(refuse) : https.createServer(certificate, refuse);
   server.on('connect', (request, socket: net.Socket, head: Buffer) => {
     const target = request.url ?? '';
     socket.on('error', () => undefined);
@@ -48,7 +52,7 @@ export async function openForwardProxy(
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     tunnels,
     refused,
     close: async () => {

@@ -4,6 +4,7 @@ import { serverAccess } from '../kubernetes/agentNetwork';
 import { anonymous, type CredentialSource } from '../kubernetes/credentialSource';
 import type { Answer, Attempt } from '../kubernetes/errors';
 import type { ClusterAccess } from '../kubernetes/kubeconfig';
+import { authorityVariables } from '../system/authorities';
 import { createTransport, type Timing, type Transport } from '../kubernetes/transport';
 
 export interface AzureRequest {
@@ -54,7 +55,7 @@ export function createAzureRequests(options: AzureRequestsOptions): AzureRequest
     const transport = createTransport({
       access: isLocal ? localAccess(origin) : serverAccess(origin, environment),
       credentials,
-      environment: {},
+      environment: authorityVariables(environment.childEnvironment),
       timing: { ...patientTiming, ...options.timing },
       redact,
       signal,

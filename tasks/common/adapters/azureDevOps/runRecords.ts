@@ -1,4 +1,5 @@
 import { codeOf, connectionProblems, proxyAnswer, snippet, type Answer } from '../kubernetes/errors';
+import { authorityVariables } from '../system/authorities';
 import { serverAccess } from '../kubernetes/agentNetwork';
 import { createTransport, type Timing, type Transport } from '../kubernetes/transport';
 import type { TaskEnvironment } from '../agent/taskEnvironment';
@@ -175,7 +176,7 @@ function openTransport(environment: TaskEnvironment, { collection, token }: RunA
   return createTransport({
     access: serverAccess(collection, environment),
     credentials: { current: () => Promise.resolve(credentials), renew: () => Promise.resolve(false) },
-    environment: {},
+    environment: authorityVariables(environment.childEnvironment),
     timing: { ...defaultTiming, ...options.timing },
     signal: options.signal,
   });

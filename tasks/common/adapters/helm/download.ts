@@ -5,7 +5,7 @@ import { TaskError } from '../../core/failure';
 import { codeOf, connectionProblems, proxyAnswer } from '../kubernetes/errors';
 import { proxyFor } from '../kubernetes/proxy';
 import { abortableDelay, backoffMs } from '../kubernetes/transport';
-import { trustedAuthorities } from '../system/authorities';
+import { proxyTrust, trustedAuthorities } from '../system/authorities';
 
 export interface DownloadOptions {
   /** Completes the sentence «Cancelled while reading …». */
@@ -147,5 +147,7 @@ function connectionProblem(error: unknown): string {
 function agentFor(url: URL, environment: NodeJS.ProcessEnv): https.Agent {
   const proxy = proxyFor(url, { environment, proxyUrl: undefined });
   const options = { ca: trustedAuthorities(environment), keepAlive: false };
-  return proxy === undefined ? new https.Agent(options) : new HttpsProxyAgent({ ...options, proxy });
+  return proxy === undefined
+    ? new https.Agent(options)
+    : new HttpsProxyAgent({ ...options, ...proxyTrust(proxy, environment), proxy });
 }

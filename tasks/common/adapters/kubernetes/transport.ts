@@ -8,7 +8,7 @@ import { cancelled, codeOf, connectionFailure, notUnderstood, type Answer, type 
 import type { ClusterAccess } from './kubeconfig';
 import { proxyFor } from './proxy';
 import { redactedRefusal } from './redactedMessages';
-import { trustedAuthorities } from '../system/authorities';
+import { proxyTrust, trustedAuthorities } from '../system/authorities';
 import { TaskError } from '../../core/failure';
 import type { Redact } from '../../core/text/secrets';
 
@@ -398,10 +398,11 @@ function agentPool({ access, environment }: TransportOptions, base: URL): AgentP
       const { certificate } = credentials;
       if (made !== undefined && made.certificate === certificate) return made.agent;
       if (made !== undefined) old.push(made.agent);
-      const options: https.AgentOptions = {
+      const options: AgentOptions = {
         keepAlive: true,
         rejectUnauthorized: !access.skipTlsVerify,
         ...(access.tlsServerName && { servername: access.tlsServerName }),
+        ...(proxy && proxyTrust(proxy, environment)),
         ...(base.protocol === 'https:' && { secureContext: secureContext(credentials) }),
       };
       made = { agent: makeAgent(base, proxy, options), certificate };
@@ -414,8 +415,10 @@ function agentPool({ access, environment }: TransportOptions, base: URL): AgentP
   };
 }
 
-function makeAgent(base: URL, proxy: URL | undefined, options: https.AgentOptions): http.Agent {
+type AgentOptions = https.AgentOptions & ReturnType<typeof proxyTrust>;
+
+function makeAgent(base: URL, proxy: URL | undefined, options: AgentOptions): http.Agent {
   const isSecure = base.protocol === 'https:';
   if (proxy === undefined) return isSecure ? new https.Agent(options) : new http.Agent({ keepAlive: true });
-  return isSecure ? new HttpsProxyAgent({ ...options, proxy }) : new HttpProxyAgent({ keepAlive: true, proxy });
+  return isSecure ? new HttpsProxyAgent({ ...options, proxy }) : new HttpProxyAgent({ ...options, proxy });
 }

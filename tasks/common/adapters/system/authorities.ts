@@ -16,6 +16,17 @@ export function trustedAuthorities(environment: NodeJS.ProcessEnv): Buffer {
   return Buffer.from([...tls.rootCertificates, ...files.flatMap((file) => (file ? contentOf(file) : []))].join('\n'));
 }
 
+/** The variables that name authorities, for connections that must not find a proxy in the environment. */
+export function authorityVariables({ SSL_CERT_FILE, NODE_EXTRA_CA_CERTS }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS };
+}
+
+/** For a proxy that is itself reached by https. */
+export function proxyTrust(proxy: URL, environment: NodeJS.ProcessEnv): { proxyRequestOptions?: { ca: string[] } } {
+  if (proxy.protocol !== 'https:') return {};
+  return { proxyRequestOptions: { ca: [trustedAuthorities(environment).toString()] } };
+}
+
 /** What a program of this environment trusts on Linux, as PEM. Empty if there is no such file. */
 export function programAuthorities(environment: NodeJS.ProcessEnv): string {
   const file = environment['SSL_CERT_FILE'] || systemFiles.find(isThere);
