@@ -89,14 +89,19 @@ describe('values that sops has encrypted', function () {
     });
   });
 
-  it('several files that one document cannot stand for go by private files', async () => {
+  it('several files that one document cannot stand for go by files in memory, which have no name', async () => {
     await encryptedFile(inFolder('a.yaml'), 'database: none\n');
     await encryptedFile(inFolder('b.yaml'), 'database:\n  password: hunter23\n');
     const values = await decrypted(['a.yaml', 'b.yaml']);
     assert.ok('files' in values);
     assert.deepEqual(
-      values.files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as unknown),
+      values.files.map((file) => JSON.parse(execFileSync('cat', [file], { encoding: 'utf8' })) as unknown),
       [{ database: 'none' }, { database: { password: 'hunter23' } }],
+    );
+    assert.deepEqual(readdirSync(inFolder('temp')), []);
+    assert.deepEqual(
+      readdirSync('/dev/shm').filter((name) => name.startsWith('helm-safe-deploy-')),
+      [],
     );
   });
 

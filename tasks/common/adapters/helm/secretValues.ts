@@ -11,6 +11,7 @@ import {
 import { isRecord } from '../../core/kubernetes/json';
 import type { Redact } from '../../core/text/secrets';
 import type { PrivateFolder } from '../agent/privateFolder';
+import { memoryFile } from '../system/memoryFile';
 import { runProcess } from '../system/process';
 import type { VaultIdentity } from '../azure/vaultIdentity';
 import { findSops } from './sopsProgram';
@@ -61,7 +62,7 @@ function forHelm(
   if (texts.length === 1) return { stdin: texts[0] ?? '' };
   const merged = mergedValues(all);
   if (merged !== undefined) return { stdin: JSON.stringify(merged) };
-  return { files: texts.map((text, index) => folder.write(`secret-values-${index}.json`, text)) };
+  return { files: texts.map((text, index) => memoryFile(text) ?? folder.write(`secret-values-${index}.json`, text)) };
 }
 
 /** A key service, or the agent of a key, may ask a person who is not there. */
