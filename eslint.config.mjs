@@ -25,6 +25,7 @@ const rooms = {
     'lock',
     'status',
     'rollout',
+    'metrics',
     'approval',
     'report',
     'rollbackPlan',
@@ -34,7 +35,7 @@ const rooms = {
   ],
   'core/rollbackPlan': ['model', 'objects', 'judging', 'execution', 'document', 'planRollback', 'planWorkloads'],
   flows: ['steps', 'lock', 'release', 'rollout', 'rollback', 'deploy'],
-  adapters: ['system', 'agent', 'kubernetes', 'azure', 'azureDevOps', 'gateway', 'helm', 'wiring'],
+  adapters: ['system', 'agent', 'kubernetes', 'azure', 'azureDevOps', 'metrics', 'gateway', 'helm', 'wiring'],
 };
 
 const layerPatterns = {

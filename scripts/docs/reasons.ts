@@ -132,6 +132,18 @@ export const reasonTexts: Readonly<Record<FailureReason, ReasonText>> = {
     what: 'A test of the chart (helm test) did not pass, after everything was ready. The log of the test is shown above the reason.',
     why: 'The new version starts and does not work as its test expects, the test reaches something outside that does not answer, or the test itself is wrong.',
   },
+  MetricsFailed: {
+    what: 'A metric of the input metrics broke its condition while the new revision was baking. Everything else was ready.',
+    why: 'The new version makes more errors or is slower, or the condition does not fit what is normal for the application.',
+  },
+  MetricsInconclusive: {
+    what: 'The metrics said too little: there was no data, no number, an error, or no answer. This is never taken for healthy.',
+    why: 'The metric starts later than initialDelay, there is no traffic, the labels of the query fit nothing, or the server stopped meanwhile.',
+  },
+  MetricsUnavailable: {
+    what: 'The metrics server could not be asked before the deploy, so nothing was changed.',
+    why: 'Its address is wrong, the agent cannot reach it, it refuses the credentials, or the connection may not use services/proxy.',
+  },
   ApplyRejected: {
     what: 'The API server refused an object of the chart.',
     why: 'A field is not valid or cannot be changed, a policy or a webhook says no, or a quota is exceeded.',

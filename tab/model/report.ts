@@ -8,6 +8,7 @@ import type {
   ReportedTest,
   ReportedReservation,
 } from '../../tasks/common/core/report/report';
+import type { ReportedMetric } from '../../tasks/common/core/report/metrics';
 import type { ServicePods } from '../../tasks/common/core/release/servicePods';
 import type { RollbackReport } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
 import { count, countOrNull, fieldsOf, flag, list, shape, text, textUpTo, word, type Reader } from './reading';
@@ -57,6 +58,32 @@ const evidence: Reader<ReportedEvidence> = shape<ReportedEvidence>({
 const leftover: Reader<ReportedLeftover> = shape<ReportedLeftover>({ kind: text, name: text, keptBecause: text });
 
 const test: Reader<ReportedTest> = shape<ReportedTest>({ kind: text, name: text, result: text });
+
+const verdicts = ['pass', 'fail', 'inconclusive'] as const;
+
+/** Null for everything else. */
+function measured(value: unknown): number | string | null {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+  return typeof value === 'string' ? text(value) : null;
+}
+
+const metric: Reader<ReportedMetric> = shape<ReportedMetric>({
+  name: text,
+  query: text,
+  condition: text,
+  verdict: word([...verdicts, 'open'], 'open'),
+  message: text,
+  before: measured,
+  samples: list(
+    shape<ReportedMetric['samples'][number]>({
+      at: text,
+      value: measured,
+      verdict: word(verdicts, 'inconclusive'),
+      note: text,
+    }),
+    500,
+  ),
+});
 
 const revisionOfHistory: Reader<ReportedRevision> = shape<ReportedRevision>({
   revision: count,
@@ -117,6 +144,7 @@ const deploy: Reader<DeployReport> = shape<DeployReport>({
   leftovers: list(leftover),
   history: list(revisionOfHistory, 100),
   tests: list(test, 200),
+  metrics: list(metric, 20),
   reservations: list(reservation),
   services: list(service, 200),
 });
@@ -134,6 +162,7 @@ const health: Reader<HealthReport> = shape<HealthReport>({
   markedVerified: flag,
   ring: text,
   failedClusters: count,
+  metrics: list(metric, 20),
   services: list(service, 200),
 });
 

@@ -1,5 +1,6 @@
 import { readArguments } from '../common/core/inputs/argumentsInput';
 import { chartLoginDefaults, readChartLogins } from '../common/core/inputs/chartLogins';
+import { bakeInputDefaults, readBakeRequest, readBakes } from '../common/core/inputs/bakeRequest';
 import { readChartSource } from '../common/core/inputs/chartSource';
 import { hasCredential, holdsSecret, secretProblem } from '../common/core/inputs/commandLine';
 import type { DeployRequest, RepairRequest, ValuesFile } from '../common/core/inputs/deployRequest';
@@ -61,6 +62,7 @@ export const inputDefaults = {
   helmPath: '',
   ...helmVersionDefaults,
   ...smokeTestInputDefaults,
+  ...bakeInputDefaults,
   ...rolloutInputDefaults,
 } as const;
 
@@ -75,6 +77,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   const repair = repairOf(read, context, timeoutSeconds);
   const chart = readChart(read, context);
   const values = readValues(read, context);
+  const bake = readBakeRequest(read, context);
   const request: DeployRequest = {
     ...repair,
     ...chart,
@@ -91,6 +94,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
     recreateFailedInstall: read.boolean('recreateFailedInstall'),
     forceUpgrade: read.boolean('forceUpgrade'),
     deleteData: read.boolean('deleteData'),
+    ...(bake === undefined ? {} : { bake }),
   };
   read.finish();
   return request;
@@ -190,6 +194,7 @@ function repairOf(
     onInterrupted: read.choice('onInterrupted', ['rollback', 'keep']),
     cleanupTimeoutSeconds: read.parsed('cleanupTimeout', durationExpected, parseDuration, fallbackCleanupSeconds),
     ...(smokeTest === undefined ? {} : { smokeTest }),
+    ...(readBakes(read) ? { bakes: true as const } : {}),
   };
 }
 

@@ -1,7 +1,7 @@
 import { systemClock } from '../common/adapters/system/clock';
 import { inputContext } from '../common/adapters/agent/inputFiles';
 import { publishHealth } from '../common/adapters/agent/publishReport';
-import { withCluster } from '../common/adapters/wiring/clusterTask';
+import { withCluster, withMetrics } from '../common/adapters/wiring/clusterTask';
 import { runTask, type TaskRun } from '../common/adapters/agent/runTask';
 import { azureRun, ownPlace } from '../common/adapters/azureDevOps/runRecords';
 import type { HealthRequest } from '../common/core/inputs/healthRequest';
@@ -35,16 +35,19 @@ runTask(
     const request = readHealthRequest(agent.input, inputContext(agent));
     const { fleet, onUnhealthy } = request;
     if (fleet !== undefined) return publishHealth(agent, await ringHealth(run, fleet), onUnhealthy);
-    const report = await withCluster(run, request, ({ cluster, namespace, storageOf }) =>
-      checkHealth({
-        agent,
-        cluster,
-        clock: systemClock,
-        request,
-        namespace,
-        signal,
-        storage: request.releaseName === undefined ? undefined : storageOf(request.releaseName),
-      }),
+    const report = await withCluster(run, request, ({ cluster, transport, namespace, storageOf }) =>
+      withMetrics(run, request, transport, (metrics) =>
+        checkHealth({
+          agent,
+          cluster,
+          clock: systemClock,
+          request,
+          namespace,
+          signal,
+          storage: request.releaseName === undefined ? undefined : storageOf(request.releaseName),
+          ...(metrics === undefined ? {} : { metrics }),
+        }),
+      ),
     );
     return publishHealth(agent, report, onUnhealthy);
   },

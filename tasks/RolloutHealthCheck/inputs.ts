@@ -1,3 +1,4 @@
+import { bakeInputDefaults, readBakeRequest } from '../common/core/inputs/bakeRequest';
 import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/inputs/connectionInputs';
 import { durationExpected, parseDuration } from '../common/core/inputs/duration';
 import {
@@ -24,6 +25,7 @@ export const inputDefaults = {
   selector: '',
   timeout: '5m',
   ...rolloutInputDefaults,
+  ...bakeInputDefaults,
   onUnhealthy: 'fail',
   markVerified: 'false',
   fleet: '',
@@ -46,10 +48,9 @@ export function readHealthRequest(raw: RawInputs, context: InputContext): Health
   const markVerified = read.boolean('markVerified');
   const subjects = ['workloads', 'releaseName', 'selector'] as const;
   const fleet = readFleet(read);
+  const bake = readBakeRequest(read, context, { isCheck: true });
   const subject = subjects.find(isGiven);
-  if (fleet !== undefined && subject !== undefined) {
-    read.mistake({ input: 'fleet', problem: `it judges a ring by its reports: leave ${subject} empty` });
-  }
+  if (fleet !== undefined) refuseBeside(read, subject ?? (bake && 'metrics and bakeFor'));
   if (fleet === undefined && subject === undefined) {
     read.mistake({ input: 'workloads', problem: 'give at least one of workloads, releaseName and selector' });
   }
@@ -66,10 +67,16 @@ export function readHealthRequest(raw: RawInputs, context: InputContext): Health
     rollout: readRolloutRequest(read),
     onUnhealthy: read.choice('onUnhealthy', ['fail', 'succeed']),
     markVerified,
+    ...(bake === undefined ? {} : { bake }),
     ...(fleet === undefined ? {} : { fleet }),
   };
   read.finish();
   return request;
+}
+
+function refuseBeside(read: InputReader, other: string | undefined): void {
+  if (other === undefined) return;
+  read.mistake({ input: 'fleet', problem: `it judges a ring by its reports: leave ${other} empty` });
 }
 
 function orNothing(parse: (text: string) => string | undefined): (text: string) => string | undefined {

@@ -34,6 +34,9 @@ export type FailureReason =
   | 'ClustersFailed'
   | 'HookFailed'
   | 'SmokeTestFailed'
+  | 'MetricsFailed'
+  | 'MetricsInconclusive'
+  | 'MetricsUnavailable'
   | 'ApplyRejected'
   | 'FieldConflict'
   | 'HelmFailed'
@@ -105,6 +108,12 @@ export const advice: Record<FailureReason, string> = {
   HookFailed: 'Read the log of the hook above. Helm did nothing after that hook.',
   SmokeTestFailed:
     'Read the log of the test above: the chart was deployed and ready, and its own test (helm test) did not pass.',
+  MetricsFailed:
+    'Look at the samples of the metric above: the version was ready, and its metrics break the condition. Correct the version, or the condition if it is too strict.',
+  MetricsInconclusive:
+    'Find out why the metric above has no usable value (initialDelay, the query, the server), then run the step again. The input onInconclusive says what happens in such a case.',
+  MetricsUnavailable:
+    'Correct metricsServer, or the credentials in metricsConnection, or the network between the agent and the server. The query was tried before anything was changed.',
   ApplyRejected: 'The API server refused an object of the chart; its answer above names the object and the reason.',
   FieldConflict:
     'Remove the field from the chart if its manager should set it, add --force-conflicts to the input arguments if the chart should set it, or set it back to the value of the chart with kubectl.',

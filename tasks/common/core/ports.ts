@@ -12,6 +12,8 @@ import type { ApiResource, AccessRule } from './kubernetes/access';
 import type { Rendering } from './release/unchanged';
 import type { RecordChange } from './release/releaseRecord';
 import type { ListQuery, FollowChanges, FollowQuery, FollowSnapshot } from './kubernetes/queries';
+import type { Reading } from './metrics/answer';
+import type { MetricSource } from './metrics/metric';
 import type { TimelineRow } from './rollout/timelineRow';
 import type { HelmFailure } from './helm/helmFailure';
 
@@ -121,6 +123,12 @@ export interface Helm extends ReleaseHelm {
    * has begun runs on (measured). With a filter, Helm's record stays as it is.
    */
   test(options: TestOptions, signal: AbortSignal): Promise<HelmResult>;
+}
+
+/** Asks metrics servers. */
+export interface MetricsPort {
+  /** Asks once, and takes at most some seconds. A server that does not answer is a reading too. */
+  read(source: MetricSource, signal: AbortSignal): Promise<Reading>;
 }
 
 export interface RollbackHelm {

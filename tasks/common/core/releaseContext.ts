@@ -1,7 +1,17 @@
 import type { DeployRequest, ReleaseRequest } from './inputs/deployRequest';
 import { TaskError } from './failure';
 import type { LeaseRecord, Work } from './lock/lease';
-import type { Agent, Clock, Cluster, Guard, Helm, ReleaseHelm, ReleaseStorage, RollbackHelm } from './ports';
+import type {
+  Agent,
+  Clock,
+  Cluster,
+  Guard,
+  Helm,
+  MetricsPort,
+  ReleaseHelm,
+  ReleaseStorage,
+  RollbackHelm,
+} from './ports';
 import type { KeptObject } from './release/preexisting';
 import type { Sha256 } from './rollbackPlan/model/types';
 import type { RolloutRequest } from './inputs/rolloutRequest';
@@ -76,6 +86,8 @@ export interface ReleaseContext extends RolloutContext {
 
 export interface DeployContext extends ReleaseContext {
   helm: Helm;
+  /** Set if the request has metrics. */
+  metrics?: MetricsPort;
   request: DeployRequest;
 }
 

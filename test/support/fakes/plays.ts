@@ -86,6 +86,8 @@ const left: StageSetting = {
 
 const asked = { smokeTest: { timeoutSeconds: 60, filter: [] } };
 
+const baking = { bake: { seconds: 30, onInconclusive: 'fail' }, bakes: true } as const;
+
 export interface Story {
   setting: StageSetting;
   chart: FakeChart;
@@ -118,6 +120,7 @@ export const stories: Readonly<Record<string, Story>> = {
     request: asked,
   },
   'a first install whose smoke test fails': { setting: {}, chart: untested, request: asked },
+  'a good upgrade that bakes': { setting: installed, chart: b, request: baking },
   'a good upgrade over what somebody left pending': { setting: left, chart: b },
 };
 

@@ -19,6 +19,7 @@ import {
   type Requests,
 } from './requests';
 import { resourcePath } from './resources';
+import type { Transport } from './transport';
 import type { AccessRule, ApiResource } from '../../core/kubernetes/access';
 
 export interface ClusterOptions extends TransportChoices {
@@ -31,6 +32,8 @@ export interface ClusterConnection extends Cluster {
   readonly server: string;
   /** The namespace of the kubeconfig's context. */
   readonly namespace: string | undefined;
+  /** For requests that are not about objects. */
+  readonly transport: Transport;
   /** Ends all connections. Stop every follower before. */
   close(): void;
 }
@@ -48,6 +51,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
   return {
     server: transport.server,
     namespace: access.namespace,
+    transport,
     close: () => {
       transport.close();
     },

@@ -1,16 +1,21 @@
+import type { BakeRequest } from '../../core/inputs/bakeRequest';
 import type { ConnectionRequest } from '../../core/inputs/deployRequest';
-import type { Cluster, ReleaseStorage } from '../../core/ports';
+import type { Cluster, MetricsPort, ReleaseStorage } from '../../core/ports';
 import { createCluster } from '../kubernetes/cluster';
 import { openAzureConnection } from '../azure/connection';
+import type { Transport } from '../kubernetes/transport';
 import type { ClusterIdentity } from '../kubernetes/clusterIdentity';
 import { openConnection, type ClusterConnection } from '../kubernetes/connection';
 import type { TaskAgent } from '../agent/agent';
 import { exemptServer } from '../agent/agentProxy';
 import type { TaskRun } from '../agent/runTask';
+import { openMetrics } from '../metrics/openMetrics';
 import { createReleaseStorage } from '../helm/storage';
 
 interface OpenCluster {
   cluster: Cluster;
+  /** Sends requests to the API server that are not about objects. */
+  transport: Transport;
   kubeconfigPath: string;
   /** Present if the kubeconfig holds no credential, and the task signs in. */
   identity: ClusterIdentity | undefined;
@@ -48,6 +53,7 @@ export async function withCluster<T>(
   try {
     return await flow({
       cluster,
+      transport: cluster.transport,
       kubeconfigPath: connection.kubeconfigPath,
       identity: connection.identity,
       namespace,
@@ -67,6 +73,22 @@ async function openAnyConnection(
 ): Promise<ClusterConnection> {
   if (request.type === 'azureResourceManager') return openAzureConnection(agent, request, { signal });
   return openConnection(agent, request);
+}
+
+/** The way to the metrics servers is closed in every case. */
+export async function withMetrics<T>(
+  { agent, signal }: TaskRun,
+  { bake, connection }: { bake?: BakeRequest; connection: ConnectionRequest },
+  cluster: Transport,
+  flow: (metrics: MetricsPort | undefined) => Promise<T>,
+): Promise<T> {
+  if (bake?.metrics === undefined) return flow(undefined);
+  const metrics = await openMetrics({ agent, signal, connection, cluster }, bake.metrics);
+  try {
+    return await flow(metrics);
+  } finally {
+    metrics.close();
+  }
 }
 
 /** A cancelled task still reads the state that it leaves, but the agent soon kills it. */

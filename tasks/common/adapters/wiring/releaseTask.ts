@@ -15,7 +15,7 @@ import { withoutSopsKey } from '../../core/text/secretSources';
 import type { Sha256 } from '../../core/rollbackPlan/model/types';
 import { childrenVariable, helmVariable } from '../../core/inputs/taskVariables';
 import { systemClock } from '../system/clock';
-import { withCluster } from './clusterTask';
+import { withCluster, withMetrics } from './clusterTask';
 import { helmSums } from '../../core/helm/helmSums';
 import { provideHelm } from '../helm/helmTool';
 import { createGuard, type HelmGuard } from '../helm/guard';
@@ -30,6 +30,7 @@ import { createHelm, type ReleaseHelmOptions } from '../helm/helm';
 import { sha256 } from '../helm/planStore';
 import { isProcessGone, processMark } from '../system/processes';
 import { createRollbackHelm } from '../helm/rollbackHelm';
+import type { Transport } from '../kubernetes/transport';
 import type { TaskAgent } from '../agent/agent';
 import type { TaskRun } from '../agent/runTask';
 
@@ -38,6 +39,7 @@ type ReleaseStart = RolloutContext &
   LeaseContext & {
     storage: ReleaseStorage;
     helmOptions: ReleaseHelmOptions;
+    transport: Transport;
     rollbackHelm: RollbackHelm;
     sha256: Sha256;
   };
@@ -52,7 +54,7 @@ export async function withRelease<T>(
   const binary = await helmOf(run, request);
   const { helmSha256, releaseName } = request;
   for (const secret of helmLoginSecrets(environment)) agent.mask(secret);
-  return withCluster(run, request, async ({ cluster, kubeconfigPath, identity, namespace, storageOf }) => {
+  return withCluster(run, request, async ({ cluster, transport, kubeconfigPath, identity, namespace, storageOf }) => {
     const guard = announcing(agent, createGuard({ environment, onWarning: (message) => { agent.log(message); } })); // prettier-ignore
     const helmOptions = {
       binary,
@@ -79,7 +81,7 @@ export async function withRelease<T>(
       ...(helmSha256 === undefined ? {} : { helmSha256 }),
     });
     const storage = storageOf(releaseName);
-    const ports = { agent, cluster, clock: systemClock, guard, storage, helmOptions, rollbackHelm, sha256 };
+    const ports = { agent, cluster, transport, clock: systemClock, guard, storage, helmOptions, rollbackHelm, sha256 };
     try {
       return await flow({ ...ports, request, namespace, signal, holder, isProcessGone });
     } finally {
@@ -107,7 +109,7 @@ export async function withDeploy<T>(
     azureRegistry: azureRegistryOf(run, request),
     ...(caFile === undefined ? {} : { caFile: path.resolve(agent.workingDirectory, caFile) }),
   });
-  return withRelease(run, request, ({ helmOptions, ...start }) => {
+  return withRelease(run, request, ({ helmOptions, transport, ...start }) => {
     const secrets = secretFinder(agent.secrets());
     const onWarning = (message: string): void => {
       agent.warning(message);
@@ -123,7 +125,9 @@ export async function withDeploy<T>(
       secrets,
       ...(secretValues === undefined ? {} : { secretValues }),
     });
-    return flow({ ...start, request, helm });
+    return withMetrics(run, request, transport, (metrics) =>
+      flow({ ...start, request, helm, ...(metrics === undefined ? {} : { metrics }) }),
+    );
   });
 }
 

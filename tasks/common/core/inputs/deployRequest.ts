@@ -1,3 +1,4 @@
+import type { BakeRequest } from './bakeRequest';
 import type { ChartLogins } from './chartLogins';
 import type { HelmDownload } from './helmVersionInput';
 import type { AzureCluster } from '../azure/azureCluster';
@@ -62,6 +63,8 @@ export interface RepairRequest extends ReleaseRequest {
   cleanupTimeoutSeconds: number;
   /** Absent: the step runs no tests. */
   smokeTest?: SmokeTestRequest;
+  /** A healthy revision bakes before it is verified. */
+  bakes?: true;
 }
 
 /** The request of the pipeline's author, checked as far as possible without a cluster. */
@@ -95,6 +98,8 @@ export interface DeployRequest extends RepairRequest {
   recreateFailedInstall: boolean;
   /** Objects that may hold data and that the chart drops are deleted once the new revision is verified. */
   deleteData: boolean;
+  /** Absent: the step does not bake. */
+  bake?: BakeRequest;
   /** The task creates a revision even if nothing would change. */
   forceUpgrade: boolean;
 }

@@ -1,3 +1,4 @@
+import type { BakeRequest } from './bakeRequest';
 import type { ConnectionRequest } from './deployRequest';
 import type { RolloutRequest } from './rolloutRequest';
 import { isBuiltIn } from '../kubernetes/groups';
@@ -21,6 +22,8 @@ export interface HealthRequest {
   rollout: RolloutRequest;
   onUnhealthy: 'fail' | 'succeed';
   markVerified: boolean;
+  /** Absent: the check does not bake. */
+  bake?: BakeRequest;
   /** Judge the clusters of a ring by their reports, and no cluster. */
   fleet?: { clusters: readonly string[]; tolerated: number; failedBefore: number };
 }

@@ -7,6 +7,13 @@ export const unhealthyLabel = 'helm-safe-deploy/unhealthy';
 /** The mark of a revision that was deployed with a reservation: no pod has run all of it (see core/rollout/reservations). */
 export const reservedLabel = 'helm-safe-deploy/reserved';
 
+/** The mark of a healthy revision about which the metrics of its baking said too little. */
+export const inconclusiveLabel = 'helm-safe-deploy/inconclusive';
+
+export function isInconclusive(revision: Revision): boolean {
+  return isMarked(revision, inconclusiveLabel) && !isMarked(revision, verifiedLabel);
+}
+
 /**
  * The mark of a revision that was judged unhealthy by a cause of its own: its number, the cause and the object, as in
  * `8_CrashLoop_Deployment.web`. It counts even if the revision was verified earlier.

@@ -6,6 +6,7 @@ import { adviceFor } from './advice';
 import type { FailureReason } from '../failure';
 import { withoutRepeats } from '../text/sentence';
 import { clipped, clippedFront, neutralise, splitLines } from '../text/foreignText';
+import { metricsMarkdown, type ReportedMetric } from './metrics';
 import { cell, codeBlock, markdownPage } from '../text/markdown';
 import {
   blaming,
@@ -54,6 +55,8 @@ export interface HealthReport {
   finishedAt: string;
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
+  /** What was measured while the objects were baking. */
+  metrics?: readonly ReportedMetric[];
   /** The pods behind the Services of a release that is not healthy. */
   services?: readonly ServicePods[];
 }
@@ -201,6 +204,7 @@ export function healthMarkdown(report: HealthReport): string {
     servingWords(report).map(cell).join(' '),
     rollbackSentence(report),
     objectTable(report.objects),
+    metricsMarkdown(report.metrics ?? []),
     ...evidenceMarkdown(report.evidence),
     nextStepMarkdown(isHealthy ? '' : report.advice),
   ]);

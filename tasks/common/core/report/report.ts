@@ -3,6 +3,7 @@ import { servicePodsWords, type ServicePods } from '../release/servicePods';
 import { isJudged } from '../status/result';
 import { sentences, withoutRepeats } from '../text/sentence';
 import { clipped, splitLines } from '../text/foreignText';
+import { metricsMarkdown, type ReportedMetric } from './metrics';
 import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../text/markdown';
 
 export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
@@ -119,6 +120,8 @@ export interface DeployReport {
   history?: readonly ReportedRevision[];
   /** The tests that the step has run, in their order. */
   tests?: readonly ReportedTest[];
+  /** What was measured while the revision was baking. */
+  metrics?: readonly ReportedMetric[];
   /** Only of a deploy that succeeded with a reservation. */
   reservations?: readonly ReportedReservation[];
   /** The pods behind the Services of the release after a deploy that failed. */
@@ -309,6 +312,7 @@ export function summaryOf(report: DeployReport): string {
       .join('\n'),
     objectTable(report.objects),
     testTable(report.tests ?? []),
+    metricsMarkdown(report.metrics ?? []),
     ...evidenceMarkdown(report.evidence),
     leftoverList(report.leftovers),
     historyTable(report.history ?? []),

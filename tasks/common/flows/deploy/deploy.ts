@@ -9,6 +9,7 @@ import {
 import { asTaskError, type FailureReason } from '../../core/failure';
 import { isDeadInstall, isEdited, wasServing } from '../../core/release/history';
 import { objectName } from '../../core/kubernetes/manifest';
+import type { Before } from '../../core/metrics/condition';
 import type { Revision } from '../../core/release/release';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../../core/releaseContext';
 import { historyLines, notJudgedLines, type DeployReport } from '../../core/report/report';
@@ -29,20 +30,21 @@ import { makeNamespace, needsNamespace } from './ownNamespace';
 import { isPending } from '../release/recover';
 import { newDeployProgress, reportOf, servingIn, type DeployProgress } from '../release/deployProgress';
 import { readServices, servingAtEnd } from './servingAtEnd';
+import { bakeUpgrade, metricsBefore } from './bakeUpgrade';
 import { checkTestNames, smokeTest, smokeTestUnchanged } from './smokeTest';
 import { unchanged } from './unchanged';
 import { upgrade } from './upgrade';
 import { cancelledWith, removeRelease } from './uninstall';
 import type { Reservation } from '../../core/rollout/reservations';
 import { desiredObjects } from '../release/desiredObjects';
-import { fail } from './failedDeploy';
+import { fail, unfollowed } from './failedDeploy';
 import { inPhase, type FailedDeploy, cancelled } from './failedDeploy';
 import { helmFailed } from './helmFailure';
 import { logReusedValues, logOutlook, logFieldWarnings } from './outlook';
 
 /**
  * Deploys the release and returns the report. Throws nothing: an error is an ending too. Takes at most lockTimeout +
- * timeout + smokeTestTimeout + rollbackTimeout, plus the time to read the evidence.
+ * timeout + smokeTestTimeout + bakeFor + rollbackTimeout, plus the time to read the evidence.
  */
 export async function deploy(start: DeployStart): Promise<DeployReport> {
   const progress = newDeployProgress(start.clock.now());
@@ -165,12 +167,13 @@ async function deployChart(context: DeployContext, progress: DeployProgress, ask
   logOutlook(context, seen);
   for (const { words } of kept) context.agent.log(words);
   for (const words of cut) context.agent.warning(words);
+  const before = await metricsBefore(context, progress);
   await findPreexisting(context, seen);
   const upgraded = await inPhase(context, progress, 'Run helm upgrade --install', () =>
     upgrade(context, progress, { ...seen, kept }, deadline),
   );
   logFieldWarnings(context, seen, upgraded);
-  const ending = await judgeUpgrade({ context, progress, seen, upgraded }, deadline);
+  const ending = await judgeUpgrade({ context, progress, seen, upgraded }, deadline, before);
   // A cancelled deploy is left to the post-job phase, which repairs it.
   if (ending.outcome !== 'cancelled') {
     await settlePreexisting(context, takesBack(progress.lastWork) || upgraded.changedNothing);
@@ -220,7 +223,11 @@ async function readTwice(context: DeployContext, progress: DeployProgress, asked
 }
 
 /** Judges the result of Helm's run, and follows the rollout if it is still open. */
-async function judgeUpgrade(failing: FailedDeploy, deadline: Date): Promise<Ending> {
+async function judgeUpgrade(
+  failing: FailedDeploy,
+  deadline: Date,
+  before: ReadonlyMap<string, Before>,
+): Promise<Ending> {
   const { context, progress, seen, upgraded } = failing;
   const { result, revision, followed } = upgraded;
   if (!result.ok) await upgraded.logs?.end(0);
@@ -235,11 +242,28 @@ async function judgeUpgrade(failing: FailedDeploy, deadline: Date): Promise<Endi
   }
   progress.objects = reportedObjects(rollout.verdict);
   if (rollout.end === 'healthy') {
-    const untested = await testUpgraded(failing, revision, rollout);
-    progress.reservations = untested === undefined ? rollout.reservations : [];
-    return untested ?? succeed(context, progress, seen.history, revision);
+    return (
+      (await proveUpgraded(failing, revision, rollout, before)) ?? succeed(context, progress, seen.history, revision)
+    );
   }
   return rollout.end === 'cancelled' ? cancelled(context, upgraded) : unhealthy(failing, rollout);
+}
+
+/** Returns undefined if the revision has passed its tests and its baking, as far as they are asked for. */
+async function proveUpgraded(
+  failing: FailedDeploy,
+  revision: Revision,
+  rollout: RolloutEnd,
+  before: ReadonlyMap<string, Before>,
+): Promise<Ending | undefined> {
+  const { progress } = failing;
+  const untested = await testUpgraded(failing, revision, rollout);
+  if (untested !== undefined) return untested;
+  const baked = await bakeUpgrade(failing, revision, rollout, before);
+  if ('ending' in baked) return baked.ending;
+  progress.objects = reportedObjects(baked.rollout.verdict);
+  progress.reservations = baked.rollout.reservations;
+  return undefined;
 }
 
 /** Returns undefined if the tests of the chart have passed, or are not asked for. */
@@ -275,14 +299,6 @@ async function followUpgrade(
 
 function unhealthy(failing: FailedDeploy, { lastLines: lastLines, verdict }: RolloutEnd): Promise<Ending> {
   return fail({ ...failing, lastLines: lastLines }, endingOfRollout(verdict), verdict);
-}
-
-/** A revision that was not seen healthy is not deployed well, whatever prevented the check. */
-async function unfollowed(failing: FailedDeploy, revision: Revision, thrown: unknown): Promise<Ending> {
-  if (failing.context.signal.aborted) return cancelled(failing.context, failing.upgraded);
-  const { reason, message } = asTaskError(thrown);
-  const what = `Revision ${revision.revision} was applied, but could not be followed`;
-  return fail(failing, endingFor('failed', reason, `${what}: ${message}`), undefined);
 }
 
 function logReservations({ agent }: DeployContext, reservations: readonly Reservation[]): void {

@@ -1,8 +1,9 @@
+import { asTaskError } from '../../core/failure';
 import { group } from '../steps/phase';
 import { brokenWords, judgedBroken, rollbackTarget, sinceUninstall } from '../../core/release/history';
 import type { Revision } from '../../core/release/release';
 import type { DeployContext } from '../../core/releaseContext';
-import { type Ending, reportedObjects, sentence } from '../../core/report/ending';
+import { endingFor, type Ending, reportedObjects, sentence } from '../../core/report/ending';
 import { blaming } from '../../core/report/report';
 import type { CauseCode } from '../../core/rollout/causes';
 import type { RolloutVerdict, Cause } from '../../core/rollout/model';
@@ -151,4 +152,12 @@ export async function cancelled(context: DeployContext, upgraded: Upgraded): Pro
   return cancelledWith(
     `Revision ${revision.revision} is marked failed in Helm's record; ${state}. The next deploy starts from there.`,
   );
+}
+
+/** A revision that was not seen healthy is not deployed well, whatever prevented the check. */
+export async function unfollowed(failing: FailedDeploy, revision: Revision, thrown: unknown): Promise<Ending> {
+  if (failing.context.signal.aborted) return cancelled(failing.context, failing.upgraded);
+  const { reason, message } = asTaskError(thrown);
+  const what = `Revision ${revision.revision} was applied, but could not be followed`;
+  return fail(failing, endingFor('failed', reason, `${what}: ${message}`), undefined);
 }

@@ -9,6 +9,7 @@ import {
 import { asTaskError, TaskError, type FailureReason } from '../../core/failure';
 import {
   isFirstInstall,
+  isInconclusive,
   isVerified,
   lastGood,
   releaseState,
@@ -35,7 +36,7 @@ import { leftObjects, putBackLeft } from '../release/preexisting';
 import type { Serving } from '../release/deployProgress';
 import { renewRecords } from '../release/servedVersions';
 import type { HelmCapabilities } from '../../core/helm/provenance';
-import { mustPassTests } from '../../core/inputs/smokeTestRequest';
+import { missingProof } from '../../core/inputs/bakeRequest';
 import type { Rendering } from '../../core/release/unchanged';
 import { judgeNow, servingHealth } from '../rollout/moment';
 
@@ -226,15 +227,11 @@ async function readState(context: DeployContext, { onHistory, onServing, onDied 
   const isHealthy = health === 'healthy';
   const serving = { revision: state.last.revision, health };
   onServing(serving);
-  const isOpen = isUntested(context, state.last);
-  if (isOpen || (!isHealthy && isUnjudged(context, state.last))) {
+  const missing = unproven(context, state.last);
+  if (missing !== undefined || (!isHealthy && isUnjudged(context, state.last))) {
     onDied(state.last);
-    if (isOpen) await removeHooks(context, state.last);
-    const failed = await failUnjudged(
-      context,
-      state.last,
-      isOpen && isHealthy ? 'its tests had passed' : 'it was healthy',
-    );
+    if (missing !== undefined) await removeHooks(context, state.last);
+    const failed = await failUnjudged(context, state.last, (isHealthy ? missing : undefined) ?? 'it was healthy');
     onHistory(failed);
     onServing(serving);
     return { history: failed, state: releaseState(failed), target: rollbackTarget(failed), ...nothingServes };
@@ -255,9 +252,9 @@ function isUnjudged({ lease }: DeployContext, last: Revision): boolean {
   return last.labels[verifiedLabel] !== String(last.revision) && wasBegun(lease.previous, last.revision);
 }
 
-/** A revision whose run died before its tests had passed may be healthy, and still does not work. */
-function isUntested(context: DeployContext, last: Revision): boolean {
-  return isUnjudged(context, last) && mustPassTests(context.request.smokeTest, last);
+/** A revision whose run died before all proofs were there may be healthy, and still does not work. */
+function unproven(context: DeployContext, last: Revision): string | undefined {
+  return isUnjudged(context, last) ? missingProof(context.request, last) : undefined;
 }
 
 async function failUnjudged(context: DeployContext, { revision }: Revision, aim: string): Promise<History> {
@@ -355,7 +352,7 @@ async function servingBefore(
   const reservations = health === 'healthy' && !isMarked ? moment.reservations({ revision: serving, history }) : [];
   if (health === 'healthy') {
     agent.log(`Revision ${serving.revision} serves and is healthy.`);
-    if (!isMarked && !isUntested(context, serving)) {
+    if (!isMarked && !isInconclusive(serving) && unproven(context, serving) === undefined) {
       await (reservations.length === 0 ? verify : reserve)(context.storage, serving);
     }
   } else if (decisive !== undefined) {

@@ -4,7 +4,7 @@ import { isAbandoned, type Work } from '../../core/lock/lease';
 import { takesBack } from '../../core/lock/work';
 import { changedNothing, isOfRollback, isVerified, rollbackTarget, sinceUninstall } from '../../core/release/history';
 import type { RepairRequest } from '../../core/inputs/deployRequest';
-import { mustPassTests } from '../../core/inputs/smokeTestRequest';
+import { missingProof } from '../../core/inputs/bakeRequest';
 import type { Interruption } from '../../core/lock/interruption';
 import type { ReleaseHelm, ReleaseStorage, RollbackHelm } from '../../core/ports';
 import type { DeployReport } from '../../core/report/report';
@@ -109,9 +109,9 @@ async function putInOrder(context: RepairContext, progress: DeployProgress, begu
     agent.log(`Revision ${last.revision} is healthy, so there is nothing to do.`);
     return isOfRollback(last) ? { ...wellEnded, outcome: 'rolledBack' } : wellEnded;
   }
-  const isUntested = mustPassTests(request.smokeTest, last);
-  if (isUntested || wasInterrupted(last)) await removeHooks(context, last);
-  const ending = interrupted(last, isUntested ? 'its tests (helm test) had passed' : 'it was seen healthy');
+  const missing = missingProof(request, last);
+  if (missing !== undefined || wasInterrupted(last)) await removeHooks(context, last);
+  const ending = interrupted(last, missing ?? 'it was seen healthy');
   if (request.onInterrupted === 'keep') return keep(context, last, ending);
   return rollBack(
     context,
@@ -150,11 +150,11 @@ function isUnmade({ action, revision }: Work, last: Revision): boolean {
 
 /**
  * Returns true if a revision that Helm itself had completed is healthy at this moment, and writes this into its record.
- * Health is not enough for a revision that must pass tests.
+ * Health is not enough for a revision that needs more proof.
  */
 async function gotHealthy(context: RepairContext, last: Revision): Promise<boolean> {
   const isWhole = last.status === 'deployed' || (last.status === 'failed' && last.description === cancelledDescription);
-  if (!isWhole || mustPassTests(context.request.smokeTest, last)) return false;
+  if (!isWhole || missingProof(context.request, last) !== undefined) return false;
   // The rollout has been going on since before the step ended, so only its present state counts.
   const { verdict, reservations } = await judgeNow(context, last.manifest);
   if (verdict.health !== 'healthy') return false;

@@ -10,6 +10,7 @@ import type {
 } from '../../core/report/report';
 import { reportedReservations } from '../../core/report/ending';
 import type { Reservation } from '../../core/rollout/reservations';
+import type { ReportedMetric } from '../../core/report/metrics';
 import type { ServicePods } from '../../core/release/servicePods';
 import type { Revision } from '../../core/release/release';
 import type { Work } from '../../core/lock/work';
@@ -44,6 +45,8 @@ export interface DeployProgress {
   leftovers: ReportedLeftover[];
   /** The tests of the chart that this run has run. */
   tests: readonly ReportedTest[];
+  /** What the baking has measured. */
+  metrics: readonly ReportedMetric[];
   /** When the API server stored the revision that this run created. */
   createdAt: Date | undefined;
   /** Empty if the deploy ended well, or if the pods could not be read. */
@@ -70,6 +73,7 @@ export function newDeployProgress(now: Date): DeployProgress {
     evidence: [],
     leftovers: [],
     tests: [],
+    metrics: [],
     createdAt: undefined,
     services: [],
     reservations: [],
@@ -111,6 +115,7 @@ export async function reportOf(
     leftovers: progress.leftovers,
     ...(history.length === 0 ? {} : { history: reportedHistory(history) }),
     ...(progress.tests.length === 0 ? {} : { tests: progress.tests }),
+    ...(progress.metrics.length === 0 ? {} : { metrics: progress.metrics }),
     ...(progress.reservations.length === 0 ? {} : { reservations: reportedReservations(progress.reservations) }),
     ...(progress.services.length === 0 ? {} : { services: progress.services }),
   };

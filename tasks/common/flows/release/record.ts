@@ -3,6 +3,7 @@ import { asTaskError } from '../../core/failure';
 import {
   brokenLabel,
   brokenMark,
+  inconclusiveLabel,
   prunable,
   reservedLabel,
   runLabel,
@@ -39,6 +40,7 @@ export async function verify(
     [unhealthyLabel]: undefined,
     [brokenLabel]: undefined,
     [reservedLabel]: undefined,
+    [inconclusiveLabel]: undefined,
     ...madeBy(revision, run),
   };
   const linked = withLink(description, link);
@@ -49,6 +51,11 @@ export async function verify(
 export async function reserve(storage: ReleaseStorage, { revision }: Revision, run = ''): Promise<void> {
   const labels = { [reservedLabel]: String(revision), [brokenLabel]: undefined, ...madeBy(revision, run) };
   await storage.update(revision, { labels });
+}
+
+/** Marks a revision that is healthy, and that only metrics or a person can verify now. */
+export async function markInconclusive(storage: ReleaseStorage, { revision }: Revision, run = ''): Promise<void> {
+  await storage.update(revision, { labels: { [inconclusiveLabel]: String(revision), ...madeBy(revision, run) } });
 }
 
 function madeBy(revision: number, run: string): Record<string, string> {

@@ -21,6 +21,8 @@ import { readServicePods } from '../release/readServicePods';
 import { markTemplates } from '../release/markTemplates';
 import { markBroken, reserve, verify } from '../release/record';
 import { workloadLogs } from './podLogs';
+import { verdictMessage, type ReportedMetric } from '../../core/report/metrics';
+import { bake, tryMetrics, type BakeSubject } from './bake';
 import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 
 /** Throws only errors of the request itself. */
@@ -68,6 +70,7 @@ function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError
 async function checkTargets(context: HealthContext, startedAt: Date): Promise<HealthReport> {
   const { clock, namespace, request } = context;
   const targets = await group(context, 'Find the objects to check', () => findTargets(context));
+  await tryTargets(context, targets);
   const policy = rolloutPolicy(context, later(clock.now(), request.timeoutSeconds), true);
   const logs = workloadLogs(context);
   const followed = await group(context, 'Follow', () =>
@@ -83,11 +86,15 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     followed.end === 'healthy' && targets.revision !== undefined
       ? recordedFailure(targets.revision, followed.verdict)
       : undefined;
-  const isHealthy = followed.end === 'healthy' && recorded === undefined;
-  const evidence = isHealthy ? [] : await whyNotHealthy(context, followed, recorded);
-  const ending = endingOf(followed, recorded);
-  const markedVerified = await mark(context, targets, { isHealthy, ending, reservations: followed.reservations });
-  if (context.storage === undefined) await markTemplates(context, unreservedWorkloads(followed));
+  const isReady = followed.end === 'healthy' && recorded === undefined;
+  const baked = isReady ? await bakeTargets(context, targets, followed) : { rollout: followed, metrics: [] };
+  const { rollout, metrics, problem = recorded } = baked;
+  const isHealthy = rollout.end === 'healthy' && problem === undefined;
+  const evidence = isHealthy ? [] : await whyNotHealthy(context, rollout, problem);
+  const ending = endingOf(rollout, problem);
+  const markedVerified = await mark(context, targets, { isHealthy, ending, reservations: rollout.reservations });
+  if (context.storage === undefined && problem === undefined)
+    await markTemplates(context, unreservedWorkloads(rollout));
   const rollbackTo = await rollbackRevision(context, targets);
   const { revision } = targets;
   const services =
@@ -97,17 +104,70 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     task: 'RolloutHealthCheck',
     namespace,
     release: request.releaseName ?? '',
-    health: recorded === undefined ? healthOf(followed.end) : 'unhealthy',
+    health: healthWordOf(rollout, problem),
     ...ending,
     ...revisionFacts(targets, rollbackTo),
-    canRollBack: await canRollBack(context, rollbackTo, followed.verdict),
+    canRollBack: await canRollBack(context, rollbackTo, rollout.verdict),
     markedVerified,
     startedAt: startedAt.toISOString(),
     finishedAt: clock.now().toISOString(),
-    objects: reportedObjects(followed.verdict),
+    objects: reportedObjects(rollout.verdict),
     evidence,
+    ...(metrics.length === 0 ? {} : { metrics }),
     ...(services.length === 0 ? {} : { services }),
   };
+}
+
+/** Asks every query once before anything is awaited. */
+async function tryTargets(context: HealthContext, targets: HealthTargets): Promise<void> {
+  const { bake: asked, releaseName = '' } = context.request;
+  if (asked?.metrics === undefined) return;
+  const { revision } = subjectOf(context, targets);
+  await group(context, 'Try the metrics', () => tryMetrics(context, asked, releaseName, revision));
+}
+
+function subjectOf({ request: { releaseName = '' } }: HealthContext, { revision }: HealthTargets): BakeSubject {
+  return { release: releaseName, revision: revision === undefined ? '' : String(revision.revision) };
+}
+
+interface BakedTargets {
+  rollout: RolloutEnd;
+  metrics: readonly ReportedMetric[];
+  problem?: Ending;
+}
+
+/** Bakes objects that are healthy, if the request asks for it. */
+async function bakeTargets(context: HealthContext, targets: HealthTargets, rollout: RolloutEnd): Promise<BakedTargets> {
+  const { bake: request, timeoutSeconds } = context.request;
+  if (request === undefined) return { rollout, metrics: [] };
+  const { history, objects, revision } = targets;
+  const baked = await group(context, 'Bake', () =>
+    bake(context, {
+      request,
+      objects,
+      subject: subjectOf(context, targets),
+      before: new Map(),
+      timeoutSeconds,
+      follow: {
+        memory: rollout.verdict.memory,
+        logged: new Map(),
+        phase: 'baking',
+        ...(revision && { release: { revision, history } }),
+      },
+    }),
+  );
+  const { verdict, metrics } = baked;
+  const isHeld = baked.rollout.end === 'healthy' || baked.rollout.end === 'stopped';
+  const isAccepted = verdict === 'pass' || (verdict === 'inconclusive' && request.onInconclusive === 'pass');
+  if (!isHeld || isAccepted) return { rollout: baked.rollout, metrics };
+  const reason = verdict === 'fail' ? 'MetricsFailed' : 'MetricsInconclusive';
+  return { rollout: baked.rollout, metrics, problem: endingFor('failed', reason, verdictMessage(metrics)) };
+}
+
+/** Metrics that say too little are no proof of a fault. */
+function healthWordOf({ end }: RolloutEnd, problem: Ending | undefined): HealthReport['health'] {
+  if (problem === undefined) return healthOf(end);
+  return problem.reason === 'MetricsInconclusive' ? 'unknown' : 'unhealthy';
 }
 
 async function findTargets(context: HealthContext): Promise<HealthTargets> {

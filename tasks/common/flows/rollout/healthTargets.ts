@@ -10,13 +10,15 @@ import {
 import type { HealthRequest, WorkloadName } from '../../core/inputs/healthRequest';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { objectKey, refOf } from '../../core/kubernetes/manifest';
-import type { Cluster, ReleaseStorage } from '../../core/ports';
+import type { Cluster, MetricsPort, ReleaseStorage } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import { desiredObjects, type DesiredObject } from '../release/desiredObjects';
 import type { RolloutContext } from '../../core/releaseContext';
 
 export interface HealthContext extends RolloutContext {
   request: HealthRequest;
+  /** Set if the request has metrics. */
+  metrics?: MetricsPort;
   /** Helm's storage of the release, if the request names a release. */
   storage: ReleaseStorage | undefined;
 }

@@ -41,6 +41,8 @@ export interface RolloutOptions {
   memory: RolloutMemory | undefined;
   /** Ends the following, for example when Helm has ended. */
   stop?: AbortSignal;
+  /** Until then the following goes on, although everything is healthy. */
+  until?: AbortSignal;
   /** The last logged state of each object, so that nothing is logged twice. */
   logged: Map<string, string>;
   /** The earlier revisions of the release, if they are known. */
@@ -100,7 +102,7 @@ async function watch(
   options: RolloutOptions,
 ): Promise<RolloutEnd> {
   const { clock, signal } = context;
-  const { policy, stop, logged } = options;
+  const { policy, stop, until, logged } = options;
   const ended = stop === undefined ? signal : AbortSignal.any([signal, stop]);
   const live = liveRollout(followedRefs(objects));
   const timeline = timelineOf(context, options.phase);
@@ -123,7 +125,12 @@ async function watch(
     jobs.update(verdict);
     blind = logUnread(context, verdict, blind);
     if (logChanges(context, verdict.workloads, logged)) lastLogged = now.getTime();
-    const end = endOf(verdict, policy, { isCancelled: signal.aborted, isStopped: stop?.aborted === true, now });
+    const end = endOf(verdict, policy, {
+      isCancelled: signal.aborted,
+      isStopped: isAborted(stop),
+      isOpen: until !== undefined && !isAborted(until),
+      now,
+    });
     if (end === 'failed' && (await facts.renew(verdict.questions))) continue;
     timeline.update(verdict, live.followed(), end !== undefined && end !== 'stopped');
     if (end !== undefined) {
@@ -137,8 +144,17 @@ async function watch(
     }
     const untilReminder = reminderMs - (now.getTime() - lastLogged);
     const wait = Math.max(1, Math.min(untilReminder, untilNext(verdict, policy, now)));
-    await follower.changed(wait, AbortSignal.any([ended, facts.news()]));
+    await follower.changed(wait, wakersOf([ended, facts.news()], until));
   }
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+/** An `until` that has aborted would end every wait. */
+function wakersOf(signals: AbortSignal[], until: AbortSignal | undefined): AbortSignal {
+  return AbortSignal.any(until?.aborted === false ? [...signals, until] : signals);
 }
 
 /** Milliseconds until the verdict may change though nothing is seen to change. */
@@ -152,10 +168,10 @@ function untilNext({ health, recheckAt, unread }: RolloutVerdict, { deadline }: 
 function endOf(
   verdict: RolloutVerdict,
   policy: RolloutPolicy,
-  { isCancelled, isStopped, now }: { isCancelled: boolean; isStopped: boolean; now: Date },
+  { isCancelled, isStopped, isOpen, now }: { isCancelled: boolean; isStopped: boolean; isOpen: boolean; now: Date },
 ): RolloutEnd['end'] | undefined {
   if (isCancelled) return 'cancelled';
-  if (verdict.health === 'healthy') return 'healthy';
+  if (verdict.health === 'healthy' && !isOpen) return 'healthy';
   if (isFailed(verdict, policy)) return 'failed';
   if (isStopped) return 'stopped';
   return now >= policy.deadline ? 'unknown' : undefined;
@@ -373,6 +389,10 @@ function clearestCause({ health, cause, suspects }: WorkloadVerdict): Cause | un
 
 function remind(context: RolloutContext, verdict: RolloutVerdict, leftMs: number): void {
   const waiting = verdict.workloads.filter(({ health }) => health !== 'healthy');
+  if (waiting.length === 0) {
+    context.agent.log('  Everything is still healthy.');
+    return;
+  }
   const names = waiting.slice(0, 5).map((workload) => `${objectName(workload.ref)}: ${wordsFor(workload)}`);
   const more = waiting.length > names.length ? ` and ${waiting.length - names.length} more` : '';
   context.agent.log(`  Still waiting, ${Math.round(leftMs / 1000)} s left: ${names.join('; ')}${more}`);
