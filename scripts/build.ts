@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, writeFile, copyFile } from 'node:fs/promi
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { transformSync } from '@swc/core';
 import { build as esbuild } from 'esbuild';
 import type { BuildOptions as EsbuildOptions, Plugin as EsbuildPlugin } from 'esbuild';
 import { buildTab, tabFolder } from './buildTab';
@@ -171,19 +172,36 @@ async function bundleTask({ source, name, entries }: { source: string; name: str
   const inputs = Object.keys(result.metafile.inputs);
   const needed = parts.filter(({ user }) => inputs.includes(`tasks/common/${user}`));
   const bundles = await Promise.all(needed.map((part) => bundlePart(source, part)));
+  const main = shortNames(outputOf(result, 'main.js'), outputOf(result, '.map'));
   const outputs = [result, ...bundles.map(({ bundle }) => bundle)];
   const allInputs = outputs.flatMap(({ metafile }) => Object.keys(metafile.inputs));
   return {
     inputs: allInputs,
-    code: outputOf(result, 'main.js'),
-    map: outputOf(result, '.map'),
+    code: main.code,
+    map: main.map ?? '',
     notices: await thirdPartyNotices({
       source,
       inputs: allInputs,
       legalComments: outputs.map((each) => outputOf(each, '.LEGAL.txt')).join('\n'),
     }),
-    parts: bundles.map(({ file, bundle }) => ({ file, code: outputOf(bundle, file) })),
+    parts: bundles.map(({ file, bundle }) => ({ file, code: shortNames(outputOf(bundle, file)).code })),
   };
+}
+
+/** Renames what nobody outside of a bundle sees. The names that SWC chooses compress better than those of esbuild. */
+function shortNames(code: string, map?: string): { code: string; map?: string } {
+  return transformSync(code, {
+    configFile: false,
+    swcrc: false,
+    isModule: 'commonjs',
+    minify: true,
+    jsc: {
+      target: 'es2022',
+      parser: { syntax: 'ecmascript' },
+      minify: { compress: false, mangle: { topLevel: true }, format: { comments: false } },
+    },
+    ...(map === undefined ? {} : { sourceMaps: true, inputSourceMap: map }),
+  });
 }
 
 type Bundle = Awaited<ReturnType<typeof bundlePart>>['bundle'];
@@ -210,7 +228,7 @@ export async function codeOfPart(source: string, name: (typeof parts)[number]['f
   const part = parts.find(({ file }) => file === name);
   if (part === undefined) throw new Error(`There is no part ${name}.`);
   const { bundle } = await bundlePart(source, part);
-  return outputOf(bundle, name);
+  return shortNames(outputOf(bundle, name)).code;
 }
 
 /** Writes the manifest for the built tasks. A task that was not built gets no files and no contribution. */
@@ -238,9 +256,13 @@ async function writeManifest({
 
 async function copyTexts({ source, out }: BuildOptions) {
   const to = extensionFolder(out);
+  const overview = await readFile(path.join(source, 'overview.md'), 'utf8');
+  await writeFile(path.join(to, 'overview.md'), overview);
   await mkdir(path.join(to, 'images'), { recursive: true });
-  await copyFile(path.join(source, 'images', 'extension-icon.png'), path.join(to, 'images', 'extension-icon.png'));
-  await copyFile(path.join(source, 'overview.md'), path.join(to, 'overview.md'));
+  const pictures = [...overview.matchAll(/\]\((images\/[\w-]+\.png)\)/g)].map(([, file = '']) => file);
+  for (const file of ['images/extension-icon.png', ...pictures]) {
+    await copyFile(path.join(source, file), path.join(to, file));
+  }
   await copyFile(path.join(source, 'docs', 'privacy.md'), path.join(to, 'privacy.md'));
   // The Marketplace derives the type of a file from its extension.
   await copyFile(path.join(source, 'LICENSE'), path.join(to, 'LICENSE.md'));

@@ -1,12 +1,9 @@
-import fs from 'node:fs';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { cluster } from '../../test/support/cluster';
-import { recordRuns, type RecordedRun } from '../../test/support/tab/realRuns';
+import { recordRuns, storedRuns, storeRuns, type RecordedRun } from '../../test/support/tab/realRuns';
 import { tabStates } from '../../test/support/tab/states';
 import { openTabStage } from '../../test/support/tab/tabStage';
 import { themes, type ThemeName } from '../../test/support/tab/themes';
-import { repository } from '../build';
 
 const usage = `Usage: npm run tab [-- OPTIONS]
 
@@ -18,18 +15,10 @@ Without options it shows every state of the tab, with reports that the tasks' fl
   --theme T    light, dark or contrast [light]
   --help`;
 
-const folder = path.join(repository, 'dist', 'recorded');
-
 async function record(): Promise<RecordedRun[]> {
   const runs = await recordRuns(await cluster());
-  fs.mkdirSync(folder, { recursive: true });
-  for (const run of runs) fs.writeFileSync(path.join(folder, `${run.title}.json`), JSON.stringify(run));
+  storeRuns(runs);
   return runs;
-}
-
-function recorded(): RecordedRun[] {
-  const names = fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => name.endsWith('.json')) : [];
-  return names.map((name) => JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')) as RecordedRun);
 }
 
 async function main(): Promise<void> {
@@ -47,7 +36,7 @@ async function main(): Promise<void> {
   }
   const theme = (Object.keys(themes) as ThemeName[]).find((name) => name === values.theme) ?? 'light';
   const made = (await tabStates()).map(({ name, steps }) => ({ title: name, steps }));
-  const runs = values.record === true ? await record() : values.recorded === true ? recorded() : made;
+  const runs = values.record === true ? await record() : values.recorded === true ? storedRuns() : made;
   if (runs.length === 0) throw new Error('Nothing was recorded yet: npm run tab -- --record does it.');
   for (const { title, steps } of runs) {
     const stage = await openTabStage();

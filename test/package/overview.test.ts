@@ -51,3 +51,22 @@ describe('the Marketplace page describes HelmSafeDeploy with', () => {
     );
   });
 });
+
+describe('the figures of the Marketplace page', () => {
+  it('are those of the page about reliability', async () => {
+    const [page, reliability] = await Promise.all(
+      ['overview.md', 'docs/reliability.md'].map((file) => readFile(path.join(repository, file), 'utf8')),
+    );
+    const rows = [...(reliability ?? '').matchAll(/^\| (.+?) +\| (\d+) +\| (\d+) +\| (\d+) +\|/gm)].slice(0, 6);
+    const sums = (isOurs: boolean) =>
+      rows
+        .filter(([, changedBy = '']) => changedBy.endsWith('@1') === isOurs)
+        .map((row) => row.slice(2, 5).map(Number))
+        .reduce((sum, row) => sum.map((value, index) => value + (row[index] ?? 0)), [0, 0, 0]);
+    const [interruptions, stuck, nextFailed] = sums(true);
+    const [ofHelm, stuckOfHelm] = sums(false);
+    assert.deepEqual([stuck, nextFailed], [0, 0]);
+    assert.match(page ?? '', new RegExp(`Interrupted ${String(interruptions)} times, never stuck`));
+    assert.match(page ?? '', new RegExp(`left ${String(stuckOfHelm)} of ${String(ofHelm)} releases stuck`));
+  });
+});

@@ -27,7 +27,7 @@ const flags = [
 ];
 
 /** Starts Debian's Chromium without a window. Installs it first where that is needed. */
-async function openBrowser(log: (line: string) => void): Promise<Browser> {
+export async function openBrowser(log: (line: string) => void): Promise<Browser> {
   await installDebianPackages(log, browserPackages);
   return chromium.launch({ executablePath: program, args: flags });
 }

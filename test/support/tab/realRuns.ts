@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { repository } from '../../../scripts/build';
 import { approvalJson, identityJson, startAzureDevOps, timelineRecords, type StageSpec } from '../azureDevOps';
 import type { JobResult } from '../agent';
 import { shell, workloadOf } from '../brokenWorkloads';
@@ -12,6 +13,21 @@ import { recordedSteps, type RecordedStep } from './recordedRun';
 export interface RecordedRun {
   title: string;
   steps: readonly RecordedStep[];
+}
+
+const recordedFolder = path.join(repository, 'dist', 'recorded');
+
+export function storeRuns(runs: readonly RecordedRun[]): void {
+  fs.mkdirSync(recordedFolder, { recursive: true });
+  for (const run of runs) fs.writeFileSync(path.join(recordedFolder, `${run.title}.json`), JSON.stringify(run));
+}
+
+/** The runs that were stored last. */
+export function storedRuns(): RecordedRun[] {
+  const files = fs.existsSync(recordedFolder) ? fs.readdirSync(recordedFolder) : [];
+  return files
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => JSON.parse(fs.readFileSync(path.join(recordedFolder, name), 'utf8')) as RecordedRun);
 }
 
 const chart = path.join(import.meta.dirname, '..', '..', 'e2e', 'charts', 'objects');
