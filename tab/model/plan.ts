@@ -4,12 +4,12 @@ import {
   type PlannedHook,
   type PlannedObject,
   type RevisionFacts,
-  type RollbackPlan,
+  type ChangePlan,
 } from '../../tasks/common/core/rollbackPlan/model/types';
 import { count, fieldsOf, flag, list, orNull, shape, text, textUpTo, word, type Reader } from './reading';
 import { parsed } from './report';
 
-export type ReadPlan = { plan: RollbackPlan; newerForm?: number } | { problem: string };
+export type ReadPlan = { plan: ChangePlan; newerForm?: number } | { problem: string };
 
 const knownForm = 1;
 const diffLine = textUpTo(2000);
@@ -80,14 +80,14 @@ const finding: Reader<PlanFinding> = shape<PlanFinding>({
   isMomentary: flag,
 });
 
-function subject(value: unknown): RollbackPlan['subject'] {
+function subject(value: unknown): ChangePlan['subject'] {
   const { kind, namespace, release, workloads } = fieldsOf(value);
   return kind === 'workloads'
     ? { kind, namespace: text(namespace), workloads: list(text, 200)(workloads) }
     : { kind: 'release', namespace: text(namespace), release: text(release) };
 }
 
-type Helm = NonNullable<RollbackPlan['helm']>;
+type Helm = NonNullable<ChangePlan['helm']>;
 
 const helm: Reader<Helm> = shape<Helm>({
   version: text,
@@ -95,7 +95,7 @@ const helm: Reader<Helm> = shape<Helm>({
   rehearsal: word(['completed', 'failed', 'timedOut', 'cancelled', 'none'], 'none'),
 });
 
-const plan: Reader<RollbackPlan> = shape<RollbackPlan>({
+const plan: Reader<ChangePlan> = shape<ChangePlan>({
   schemaVersion: () => 1 as const,
   subject,
   createdAt: text,

@@ -16,7 +16,7 @@ import {
   fateWords,
   type ObjectFate,
   type PlannedObject,
-  type RollbackPlan,
+  type ChangePlan,
 } from '../../tasks/common/core/rollbackPlan/model/types';
 import { someNames } from '../../tasks/common/core/text/someNames';
 import { timeOf } from './reading';
@@ -66,14 +66,14 @@ export interface PlanView {
 
 type Named = Pick<PlannedObject, 'kind' | 'name'>;
 
-const tones: Readonly<Record<RollbackPlan['risk'], Tone>> = {
+const tones: Readonly<Record<ChangePlan['risk'], Tone>> = {
   none: 'neutral',
   low: 'neutral',
   high: 'warning',
   refused: 'bad',
 };
 
-export function planView(plan: RollbackPlan): PlanView {
+export function planView(plan: ChangePlan): PlanView {
   return {
     heading: planHeading(plan),
     tone: tones[plan.risk],
@@ -101,7 +101,7 @@ export function planView(plan: RollbackPlan): PlanView {
   };
 }
 
-function buttonAnswer(plan: RollbackPlan): Answer {
+function buttonAnswer(plan: ChangePlan): Answer {
   const question = 'What the button does';
   const base = { question, code: '', quote: '' };
   if (plan.risk === 'refused') {
@@ -178,7 +178,7 @@ function diffLine(text: string): DiffLine {
   return { text, kind: first === '+' ? 'added' : first === '-' ? 'removed' : first === '@' ? 'place' : 'same' };
 }
 
-function planFacts(plan: RollbackPlan): PlanView['facts'] {
+function planFacts(plan: ChangePlan): PlanView['facts'] {
   return filled([
     ['Now', plan.present === null ? '' : `revision ${revisionText(plan.present)}`],
     ['Target', plan.target === null ? '' : `revision ${revisionText(plan.target)}, ${proofWords[plan.target.proof]}`],

@@ -8,7 +8,7 @@ import { publishDeploy, publishHealth, publishRollback } from '../../tasks/commo
 import type { HealthReport } from '../../tasks/common/core/report/healthReport';
 import type { DeployReport, ReportedObject } from '../../tasks/common/core/report/report';
 import type { RollbackReport } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../tasks/common/core/rollbackPlan/model/types';
 
 const printable = (most: number): fc.Arbitrary<string> =>
   fc
@@ -125,7 +125,7 @@ function rollbackReport(message: string): RollbackReport {
   };
 }
 
-function planWith(message: string): RollbackPlan {
+function planWith(message: string): ChangePlan {
   const facts = {
     revision: 1,
     status: 'deployed',
@@ -277,7 +277,7 @@ describe('the output of a task', () => {
     const all = lines.join('');
     assert.ok(all.includes(`variable=planDigest;isOutput=true;]${digest}\n`));
     const attached = /addattachment type=helm-safe-deploy\.plan[^\]]*\](.*)\n/.exec(all)?.[1] ?? '';
-    const plan = JSON.parse(readFileSync(attached, 'utf8')) as RollbackPlan;
+    const plan = JSON.parse(readFileSync(attached, 'utf8')) as ChangePlan;
     assert.equal(plan.digest, digest);
     assert.equal(plan.findings[0]?.message.split('\n')[0], 'pin ***');
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createPlanStore, sha256 } from '../../tasks/common/adapters/helm/planStore';
 import type { KeptPlan } from '../../tasks/common/core/rollbackPlan/document/keptPlan';
 import { timelessDigest } from '../../tasks/common/core/rollbackPlan/model/digest';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import { revision, plan, verified, web, live, write } from '../support/rollbackScene';
 import { fakeCluster } from '../support/fakes/fakeCluster';
 import { simulatedTime } from '../support/fakes/simulatedTime';
@@ -46,7 +46,7 @@ for (const kind of ['Secret', 'ConfigMap'] as const) {
     it('a missing plan, another release’s plan and a changed plan are not found', async () => {
       assert.equal((await store().find(`sha256:${'0'.repeat(64)}`)).found, 'nothing');
       assert.equal((await store('other').find(made.digest)).found, 'nothing');
-      const changes: Partial<RollbackPlan>[] = [
+      const changes: Partial<ChangePlan>[] = [
         { digest: `sha256:${'1'.repeat(64)}` },
         { createdAt: '2026-08-20T09:00:00.000Z', digest: `sha256:${'2'.repeat(64)}` },
       ];
@@ -61,7 +61,7 @@ for (const kind of ['Secret', 'ConfigMap'] as const) {
 
     it('a plan of an earlier product version is found, with the time stored beside it', async () => {
       const { targetRecord: _, ...older } = made;
-      const plan = { ...older, digest: timelessDigest(made, sha256) } as RollbackPlan;
+      const plan = { ...older, digest: timelessDigest(made, sha256) } as ChangePlan;
       await store('older').keep({ plan, salt: '', expiresAt: at('12:00:00') });
       const [object] = (await refs()).filter(({ metadata }) => metadata.name.includes('.older.'));
       assert.ok(object !== undefined);

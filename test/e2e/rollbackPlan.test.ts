@@ -20,7 +20,7 @@ import { planDifferences } from '../../tasks/common/core/rollbackPlan/execution/
 import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/model/places';
 import { planRollback } from '../../tasks/common/core/rollbackPlan/planRollback';
 import { chooseTarget } from '../../tasks/common/core/rollbackPlan/model/target';
-import { defaultPolicy, type RollbackPlan, type ServedKind } from '../../tasks/common/core/rollbackPlan/model/types';
+import { defaultPolicy, type ChangePlan, type ServedKind } from '../../tasks/common/core/rollbackPlan/model/types';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { otherHelm } from '../support/otherHelm';
 import { assertPlan } from '../support/planSchema';
@@ -196,7 +196,7 @@ describe('the plan of a rollback, against a real API server and a real Helm', ()
   }
 
   /** Makes the plan as the task does: history, kinds, one list for each kind and namespace, and the rehearsal. */
-  async function planOf(binary: string, version: string, namespace: string, now = new Date()): Promise<RollbackPlan> {
+  async function planOf(binary: string, version: string, namespace: string, now = new Date()): Promise<ChangePlan> {
     const history = await historyOf(namespace);
     const { target, passed } = chooseTarget(history, 'web', request);
     assert.ok(target);
@@ -248,7 +248,7 @@ describe('the plan of a rollback, against a real API server and a real Helm', ()
 
   /** Compares what became of each object with the fate that the plan predicted. */
   function assertDone(
-    made: RollbackPlan,
+    made: ChangePlan,
     before: ReadonlyMap<string, KubeObject>,
     now: ReadonlyMap<string, KubeObject>,
   ): void {
@@ -364,7 +364,7 @@ describe('the plan of a rollback, against a real API server and a real Helm', ()
     [configMap('web', 'one'), autoscaler('v1')],
     [configMap('web', 'two'), autoscaler('v2')],
   ];
-  const refusals = (made: RollbackPlan): string[] =>
+  const refusals = (made: ChangePlan): string[] =>
     made.findings
       .filter(({ severity }) => severity === 'refusal')
       .map(({ code, object }) => `${code} ${object}`.trim());

@@ -4,7 +4,7 @@ import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
 import type { Cluster, RollbackHelm } from '../../tasks/common/core/ports';
 import type { FindingCode } from '../../tasks/common/core/rollbackPlan/model/findings';
-import { defaultPolicy, type RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
+import { defaultPolicy, type ChangePlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import { plainWorkloadsLock, type RollbackTaskRequest } from '../../tasks/common/core/inputs/rollbackRequest';
 import {
   planForRelease,
@@ -96,7 +96,7 @@ describe('a rollback over fakes to a revision with the present manifest', functi
       ];
       const on = await begin({ history, live: one.objects.map(managed) });
       const digest = await plan(on);
-      const planned = JSON.parse(on.plans.stored.get(digest)?.text ?? '{}') as RollbackPlan;
+      const planned = JSON.parse(on.plans.stored.get(digest)?.text ?? '{}') as ChangePlan;
       assert.equal(
         planned.hooks.some(({ willRun }) => willRun),
         targetHooks.length > 0,

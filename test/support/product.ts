@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { HealthReport } from '../../tasks/common/core/report/healthReport';
 import type { DeployReport } from '../../tasks/common/core/report/report';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import type { RollbackReport } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
 import {
   createAgent,
@@ -240,7 +240,7 @@ export interface RollbackEnd {
   outputs: Readonly<Record<string, string>>;
   log: string;
   report: RollbackReport | undefined;
-  plan: RollbackPlan | undefined;
+  plan: ChangePlan | undefined;
 }
 
 export function rollbackEnd(job: JobResult): RollbackEnd {
@@ -255,7 +255,7 @@ export function rollbackEnd(job: JobResult): RollbackEnd {
     outputs: step.outputs,
     log: job.log.map(({ text }) => text).join('\n'),
     report: attached('helm-safe-deploy.report') as RollbackReport | undefined,
-    plan: attached('helm-safe-deploy.plan') as RollbackPlan | undefined,
+    plan: attached('helm-safe-deploy.plan') as ChangePlan | undefined,
   };
 }
 

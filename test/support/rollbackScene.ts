@@ -9,7 +9,7 @@ import { servedKey } from '../../tasks/common/core/rollbackPlan/model/places';
 import type {
   PlannedObject,
   ReleasePlanInputs,
-  RollbackPlan,
+  ChangePlan,
   RollbackPolicy,
   ServedKind,
 } from '../../tasks/common/core/rollbackPlan/model/types';
@@ -186,21 +186,21 @@ function servedKinds(history: readonly Revision[], unserved: readonly string[]):
 }
 
 /** The plan, after a check against its schema. */
-export function plan(scene: Scene): RollbackPlan {
+export function plan(scene: Scene): ChangePlan {
   const made = planRollback(inputsOf(scene));
   assertPlan(made);
   return made;
 }
 
-export function codes({ findings }: RollbackPlan, severity?: 'refusal' | 'warning' | 'note'): string[] {
+export function codes({ findings }: ChangePlan, severity?: 'refusal' | 'warning' | 'note'): string[] {
   return findings.filter((one) => severity === undefined || one.severity === severity).map(({ code }) => code);
 }
 
-export function fatesOf({ objects }: RollbackPlan): Record<string, string> {
+export function fatesOf({ objects }: ChangePlan): Record<string, string> {
   return Object.fromEntries(objects.map((one) => [`${one.kind}/${one.name}`, one.fate]));
 }
 
-export function objectOf({ objects }: RollbackPlan, name: string): PlannedObject {
+export function objectOf({ objects }: ChangePlan, name: string): PlannedObject {
   const found = objects.find((one) => `${one.kind}/${one.name}` === name);
   if (found === undefined) throw new Error(`${name} is not in the plan`);
   return found;

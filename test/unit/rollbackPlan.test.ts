@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import type { RehearsedWrite } from '../../tasks/common/core/helm/rehearsal';
 import { allowableCodes } from '../../tasks/common/core/rollbackPlan/model/findings';
@@ -150,7 +150,7 @@ describe('the fate of an object in a rollback', () => {
         'autoscaling/v2',
       ),
     );
-    const scaledTo = (replicas: number): RollbackPlan =>
+    const scaledTo = (replicas: number): ChangePlan =>
       plan(
         scene([web('app:1', { replicas: 1 })], [web('app:1', { replicas: 1 })], {
           live: [live(web('app:1', { replicas }))],
@@ -455,7 +455,7 @@ describe('a rollback is refused', () => {
     const record = object('Secret', '');
     const refused = (status: number): RehearsedWrite =>
       write('refused', record, { verb: 'create', refusal: { status, reason: '', message: 'no' } });
-    const made = (status: number): RollbackPlan =>
+    const made = (status: number): ChangePlan =>
       plan({ ...usual(), writes: [...(usual().writes ?? []), refused(status)] });
     assert.deepEqual(codes(made(403)), ['WriteRefused']);
     // Helm tries a request again after 429.

@@ -4,7 +4,7 @@ import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { instancesQuery, type Instances } from '../../tasks/common/core/rollbackPlan/model/definitions';
 import { planDifferences } from '../../tasks/common/core/rollbackPlan/execution/differences';
 import { writerWords } from '../../tasks/common/core/rollbackPlan/execution/writers';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import { live, object, plan, revision, sha256, strict, verified, write, type Scene } from '../support/rollbackScene';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -42,7 +42,7 @@ interface Hand {
 }
 
 /** The same release after manual changes. */
-function planned(hand: Hand = {}, more: Scene = {}): RollbackPlan {
+function planned(hand: Hand = {}, more: Scene = {}): ChangePlan {
   const after = merged(live(web('app:1', hand.container)), hand.web ?? {}) as KubeObject;
   return plan({
     history: [
@@ -122,7 +122,7 @@ describe('a refusal because something changed since the plan', () => {
   }
 
   it('reads the fields of a plan of an earlier version, which names items without their key', () => {
-    const old = JSON.parse(JSON.stringify(planned()).replaceAll('[name=', '[')) as RollbackPlan;
+    const old = JSON.parse(JSON.stringify(planned()).replaceAll('[name=', '[')) as ChangePlan;
     assert.notDeepEqual(old, planned());
     assert.deepEqual(planDifferences(old, planned(), new Date()), []);
     const hot = planned({ container: { env: [{ name: 'MODE', value: 'hot' }] } });
@@ -183,7 +183,7 @@ describe('custom resources that are removed with their definition', () => {
     kind: 'Toy',
     metadata: { name, namespace: 'shop', uid },
   });
-  const going = (instances: Instances | undefined): RollbackPlan =>
+  const going = (instances: Instances | undefined): ChangePlan =>
     plan({
       history: [
         revision(1, 'superseded', [settings('a')], { labels: verified(1) }),

@@ -5,7 +5,7 @@ import { isSameContent, planDigest } from '../../tasks/common/core/rollbackPlan/
 import { isSameDigest, planJson, readPlan } from '../../tasks/common/core/rollbackPlan/document/document';
 import { planRollback } from '../../tasks/common/core/rollbackPlan/planRollback';
 import { planDifferences } from '../../tasks/common/core/rollbackPlan/execution/differences';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import {
   fatesOf,
   helm,
@@ -83,7 +83,7 @@ const quiet: World = {
 };
 
 /** The same release with a change in its surroundings. */
-function planIn(change: Partial<World> = {}): RollbackPlan {
+function planIn(change: Partial<World> = {}): ChangePlan {
   const world = { ...quiet, ...change };
   const { noise, replicas, image, mode, password } = world;
   const before = [
@@ -130,7 +130,7 @@ function planIn(change: Partial<World> = {}): RollbackPlan {
 
 const base = planIn();
 
-function expectSame(made: RollbackPlan): void {
+function expectSame(made: ChangePlan): void {
   const differences = planDifferences(base, made, made.createdAt === '' ? new Date(0) : new Date(made.createdAt));
   assert.ok(isSameContent(base, made), differences.join('\n'));
   assert.equal(made.digest === base.digest, made.createdAt === base.createdAt, 'The digest is of the time, too.');
@@ -239,7 +239,7 @@ describe('the content of a plan stays the same', () => {
     assert.notEqual(first.digest, base.digest);
   });
 
-  const changedBetween = (before: KubeObject, after: KubeObject): RollbackPlan =>
+  const changedBetween = (before: KubeObject, after: KubeObject): ChangePlan =>
     plan({
       history: [
         revision(1, 'superseded', [settings('a'), app('app:1', 1)], { labels: verified(1) }),

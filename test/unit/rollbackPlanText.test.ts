@@ -16,7 +16,7 @@ import { quantity } from '../../tasks/common/core/kubernetes/quantity';
 import { pathText } from '../../tasks/common/core/kubernetes/fieldPath';
 import { isAsDeclared, isMadeUpAnew } from '../../tasks/common/core/rollbackPlan/model/changes';
 import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/model/places';
-import type { RollbackPlan, ServedKind } from '../../tasks/common/core/rollbackPlan/model/types';
+import type { ChangePlan, ServedKind } from '../../tasks/common/core/rollbackPlan/model/types';
 import {
   hook,
   live,
@@ -33,7 +33,7 @@ import {
 
 const config = object('ConfigMap', 'settings', { data: { mode: 'a' } });
 
-function deleting(objects: readonly KubeObject[], more: Scene = {}): RollbackPlan {
+function deleting(objects: readonly KubeObject[], more: Scene = {}): ChangePlan {
   return plan({
     history: [
       revision(1, 'superseded', [web('app:1')], {
@@ -211,7 +211,7 @@ describe('the images of a plan', () => {
 });
 
 /** A rollback in an emergency: a hot fix, a Secret, hooks. */
-function night(before: readonly KubeObject[] = [], after: readonly KubeObject[] = []): RollbackPlan {
+function night(before: readonly KubeObject[] = [], after: readonly KubeObject[] = []): ChangePlan {
   const secret = (stringData: object): KubeObject => object('Secret', 'login', { stringData });
   const settings = (mode: string): KubeObject => object('ConfigMap', 'settings', { data: { mode } });
   const report = object('CronJob', 'report', {}, 'batch/v1');
@@ -365,7 +365,7 @@ describe('the summary of a plan', () => {
   it('names a hundred workloads in one line', () => {
     const workloads = Array.from({ length: 100 }, (_, index) => `deployment/${'x'.repeat(240)}-${index}`);
     const made = deleting([config]);
-    const many: RollbackPlan = { ...made, subject: { kind: 'workloads', namespace: 'shop', workloads } };
+    const many: ChangePlan = { ...made, subject: { kind: 'workloads', namespace: 'shop', workloads } };
     assert.ok(planSummary(many).endsWith(`- Digest ${made.digest}`));
   });
 });

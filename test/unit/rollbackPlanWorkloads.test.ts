@@ -8,7 +8,7 @@ import { planWorkloads } from '../../tasks/common/core/rollbackPlan/planWorkload
 import { undoOf } from '../../tasks/common/core/rollbackPlan/objects/workloadHistory';
 import type {
   PlainWorkload,
-  RollbackPlan,
+  ChangePlan,
   RollbackPolicy,
   RollbackRequest,
   ToRevision,
@@ -94,7 +94,7 @@ function rehearsed(one: PlainWorkload, policy = strict): PlainWorkload {
   };
 }
 
-function planFor(workloads: readonly PlainWorkload[], more: Partial<WorkloadPlanInputs> = {}): RollbackPlan {
+function planFor(workloads: readonly PlainWorkload[], more: Partial<WorkloadPlanInputs> = {}): ChangePlan {
   const made = planWorkloads({
     namespace: 'shop',
     toRevision: 'verified',

@@ -38,7 +38,7 @@ import {
   rollbackResults,
   type RollbackReport,
 } from '../../core/rollbackPlan/document/rollbackReport';
-import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../core/rollbackPlan/model/types';
 import type { TaskAgent } from './agent';
 import { publishOutputs } from './outputs';
 import type { TaskEnd } from './runTask';
@@ -49,7 +49,7 @@ interface Publication {
   name: string;
   kind: AttachmentKind;
   report: DeployReport | HealthReport | RollbackReport;
-  plan?: RollbackPlan | undefined;
+  plan?: ChangePlan | undefined;
   /** `afterIssue`: the issue stands directly above the text in the log. */
   closing: (place: { afterIssue: boolean }) => string;
   issue: string;
@@ -155,7 +155,7 @@ export function publishHealth(
 export function publishRollback(
   agent: TaskAgent,
   report: RollbackReport,
-  plan: RollbackPlan | undefined,
+  plan: ChangePlan | undefined,
   cause = '',
 ): Promise<TaskEnd> {
   const page = summaryPage((name) => agent.environment.variable(name));
@@ -174,7 +174,7 @@ export function publishRollback(
 export function publishResume(
   agent: TaskAgent,
   report: RollbackReport,
-  plan: RollbackPlan | undefined,
+  plan: ChangePlan | undefined,
 ): Promise<TaskEnd> {
   const publication = rollbackPublication(
     redactedFields(report, agent.redact),
@@ -194,7 +194,7 @@ function rollbackName({ action, release, workloads }: RollbackReport): string {
 
 function rollbackPublication(
   report: RollbackReport,
-  plan: RollbackPlan | undefined,
+  plan: ChangePlan | undefined,
 ): Omit<Publication, 'name' | 'kind' | 'outputs'> {
   return {
     report,

@@ -8,7 +8,7 @@ import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import type { Cluster } from '../../core/ports';
 import { plainDigest, planJson, readPlan } from '../../core/rollbackPlan/document/document';
 import { redactedTexts } from '../../core/rollbackPlan/planRollback';
-import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../core/rollbackPlan/model/types';
 import type { Redact } from '../../core/text/secrets';
 
 interface PlanStoreOptions {
@@ -147,7 +147,7 @@ function encoded(data: StoredData, kind: PlanStoreOptions['kind']): Record<strin
 }
 
 /** A plan that is too large loses its differences, which its execution does not need. */
-async function stored(plan: RollbackPlan): Promise<string> {
+async function stored(plan: ChangePlan): Promise<string> {
   const whole = await zipped(planJson(plan));
   if (whole.length <= storedMaxBytes) return whole;
   const objects = plan.objects.map((object) => ({

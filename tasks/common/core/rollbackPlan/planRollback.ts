@@ -17,10 +17,10 @@ import { canTrap, isStatefulSet, trappedPods } from './objects/statefulSets';
 import type { Redact } from '../text/secrets';
 import { chooseTarget, proofOf, shortened, type TargetChoice } from './model/target';
 import { narrow } from '../text/textDiff';
-import type { ReleasePlanInputs, RevisionFacts, Risk, RollbackPlan } from './model/types';
+import type { ReleasePlanInputs, RevisionFacts, Risk, ChangePlan } from './model/types';
 
 /** Never throws: a rollback that is impossible gives a plan with the risk `refused`. */
-export function planRollback(inputs: ReleasePlanInputs): RollbackPlan {
+export function planRollback(inputs: ReleasePlanInputs): ChangePlan {
   const choice = chooseTarget(inputs.history, inputs.release, inputs);
   const { present, target } = choice;
   const read = manifestReader();
@@ -36,7 +36,7 @@ export function planRollback(inputs: ReleasePlanInputs): RollbackPlan {
 
 interface Looked {
   judged: readonly Judged[];
-  hooks: RollbackPlan['hooks'];
+  hooks: ChangePlan['hooks'];
   findings: readonly PlanFinding[];
 }
 
@@ -83,7 +83,7 @@ function finished(
   read: ManifestReader,
   choice: TargetChoice,
   { judged, hooks, findings }: Looked,
-): RollbackPlan {
+): ChangePlan {
   const { release, namespace, helm, rehearsal, toRevision, now, policy } = inputs;
   const facts = (revision: Revision): RevisionFacts => revisionFacts(revision, inputs);
   const objects = judged.map(({ object }) => object);
@@ -134,7 +134,7 @@ function revisionFacts(revision: Revision, { deployedBy, history }: ReleasePlanI
 
 export function riskOf(
   findings: readonly PlanFinding[],
-  { objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>,
+  { objects, hooks }: Pick<ChangePlan, 'objects' | 'hooks'>,
 ): Risk {
   if (findings.some(isRefusal)) return 'refused';
   // With a newer Helm nothing is lost, and everything can be repeated.
@@ -166,7 +166,7 @@ function secretHolders(
   return [...declared, ...inputs.live.values(), ...rehearsed];
 }
 
-type Undigested = Omit<RollbackPlan, 'digest'>;
+type Undigested = Omit<ChangePlan, 'digest'>;
 
 function redacted(plan: Undigested, holders: readonly KubeObject[]): Undigested {
   const clean = redactedTexts(plan, secretRedactor(holders));

@@ -15,7 +15,7 @@ import { podHold } from '../rollout/heldPods';
 import { at } from '../kubernetes/read';
 import { shortened } from './model/target';
 import { narrow, textDiff } from '../text/textDiff';
-import type { PlainWorkload, PlannedObject, RollbackPlan, WorkloadPlanInputs } from './model/types';
+import type { PlainWorkload, PlannedObject, ChangePlan, WorkloadPlanInputs } from './model/types';
 import { undoOf, type UndoChoice } from './objects/workloadHistory';
 
 type Undo = Exclude<UndoChoice, { refusal: unknown }>;
@@ -28,7 +28,7 @@ interface Planned {
 }
 
 /** Never throws: every input gives a plan. */
-export function planWorkloads(inputs: WorkloadPlanInputs): RollbackPlan {
+export function planWorkloads(inputs: WorkloadPlanInputs): ChangePlan {
   const { namespace, workloads, now, policy, toRevision, sha256 } = inputs;
   const planned = workloads.map((workload) => plannedWorkload(workload, inputs));
   const objects = planned.flatMap(({ object }) => object ?? []);

@@ -7,7 +7,7 @@ import type { Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
 import { automaticLines, automaticRefusals, unforeseeable } from '../../core/rollbackPlan/judging/automatic';
 import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
-import { automaticPolicy, type RollbackPlan } from '../../core/rollbackPlan/model/types';
+import { automaticPolicy, type ChangePlan } from '../../core/rollbackPlan/model/types';
 import { within } from '../steps/bounded';
 import type { PlannedBase } from '../release/mergeBase';
 import { planOnBase } from '../rollback/plan/planRelease';
@@ -34,7 +34,7 @@ interface Unforeseen {
 
 interface Foreseen {
   /** Undefined where no plan could be made. */
-  plan: RollbackPlan | undefined;
+  plan: ChangePlan | undefined;
   /** The findings that forbid the rollback. */
   refusals: readonly PlanFinding[];
 }

@@ -1,16 +1,16 @@
 import { isRecord } from '../../kubernetes/json';
 import { planDigest, timelessDigest } from '../model/digest';
-import { fates, type PlannedObject, type RollbackPlan, type Sha256 } from '../model/types';
+import { fates, type PlannedObject, type ChangePlan, type Sha256 } from '../model/types';
 
 /** The results tab finds plans by this attachment type. */
 export const planAttachmentType = 'helm-safe-deploy.plan';
 
-export function planJson(plan: RollbackPlan): string {
+export function planJson(plan: ChangePlan): string {
   return `${JSON.stringify(plan, undefined, 2)}\n`;
 }
 
 /** `isTimeProven` is false for a plan of an earlier version, whose digest does not cover its time. */
-type ReadPlan = { plan: RollbackPlan; isTimeProven: boolean } | { problem: string };
+type ReadPlan = { plan: ChangePlan; isTimeProven: boolean } | { problem: string };
 
 /** Computes the digest again, so that a cut, changed or foreign text is a problem (a clause). */
 export function readPlan(text: string, expected: string, sha256: Sha256): ReadPlan {
@@ -39,8 +39,8 @@ export function plainDigest(text: string): string {
 }
 
 /** Adds the fields that plans of earlier versions lack. */
-function withNewerFields(plan: RollbackPlan): RollbackPlan {
-  const older: Pick<RollbackPlan, 'targetRecord'> = { targetRecord: '' };
+function withNewerFields(plan: ChangePlan): ChangePlan {
+  const older: Pick<ChangePlan, 'targetRecord'> = { targetRecord: '' };
   const olderObject: Pick<PlannedObject, 'podTemplateDigest' | 'changes' | 'fields' | 'goWithIt'> = {
     podTemplateDigest: '',
     changes: [],
@@ -59,7 +59,7 @@ function parsed(text: string): unknown {
 }
 
 /** Checks the fields on which readers of a plan rely. */
-function isPlan(value: Record<string, unknown>): value is Record<string, unknown> & RollbackPlan {
+function isPlan(value: Record<string, unknown>): value is Record<string, unknown> & ChangePlan {
   const { subject, present, target, helm, objects, hooks, findings, passed, trappedPods } = value;
   return (
     ['digest', 'createdAt', 'risk', 'toRevision'].every((name) => typeof value[name] === 'string') &&

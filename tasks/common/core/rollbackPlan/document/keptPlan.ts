@@ -1,4 +1,4 @@
-import type { RollbackPlan } from '../model/types';
+import type { ChangePlan } from '../model/types';
 
 /** Shows where to resume and proves nothing, because anybody with write access may have changed it. */
 export interface Execution {
@@ -9,7 +9,7 @@ export interface Execution {
 }
 
 export interface KeptPlan {
-  plan: RollbackPlan;
+  plan: ChangePlan;
   /** Empty if the plan has no seal. */
   salt: string;
   expiresAt: Date;
@@ -19,7 +19,7 @@ export type FoundPlan =
   | { found: 'nothing' }
   /** `problem` is a clause. */
   | { found: 'unusable'; problem: string }
-  | { found: 'plan'; plan: RollbackPlan; salt: string; madeAt: Date; execution: Execution | undefined };
+  | { found: 'plan'; plan: ChangePlan; salt: string; madeAt: Date; execution: Execution | undefined };
 
 /** Returns seconds. The API server's times are whole seconds, and clocks of two API servers may differ. */
 export function oldestPlanAge(madeAt: Date, now: Date): number {

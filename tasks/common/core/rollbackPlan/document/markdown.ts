@@ -1,5 +1,5 @@
 import { objectName } from '../../kubernetes/manifest';
-import { fates, type ObjectFate, type PlannedObject, type RevisionFacts, type RollbackPlan } from '../model/types';
+import { fates, type ObjectFate, type PlannedObject, type RevisionFacts, type ChangePlan } from '../model/types';
 import type { PlanFinding } from '../model/findings';
 import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../../text/markdown';
 import { revisionText, withoutFraction } from '../../report/revisionText';
@@ -22,11 +22,11 @@ const fateWords: Record<ObjectFate, string> = {
 };
 
 /** The risk on one screen, then all details, folded. No text of a plan can become mark-up. */
-export function planMarkdown(plan: RollbackPlan): string {
+export function planMarkdown(plan: ChangePlan): string {
   return markdownPage([...planOverview(plan), ...details(plan)]);
 }
 
-export function planHeading(plan: RollbackPlan): string {
+export function planHeading(plan: ChangePlan): string {
   const where = `${subjectName(plan)} in namespace ${plan.subject.namespace}`;
   const target = plan.target === null ? '' : ` to revision ${plan.target.revision}`;
   return plan.risk === 'refused'
@@ -34,16 +34,16 @@ export function planHeading(plan: RollbackPlan): string {
     : `Rollback of ${where}${target}: risk ${plan.risk}`;
 }
 
-export function subjectName({ subject }: RollbackPlan): string {
+export function subjectName({ subject }: ChangePlan): string {
   return subject.kind === 'release' ? `release ${subject.release}` : someNames(subject.workloads);
 }
 
-function planOverview(plan: RollbackPlan): string[] {
+function planOverview(plan: ChangePlan): string[] {
   const risk = `**${plan.risk === 'refused' ? 'Refused' : `Risk ${plan.risk}`}.** ${riskWords(plan)}`;
   return [`## ${cell(planHeading(plan))}`, risk, mainFindings(plan.findings), planFacts(plan)];
 }
 
-export function riskWords({ risk, findings }: Pick<RollbackPlan, 'risk' | 'findings'>): string {
+export function riskWords({ risk, findings }: Pick<ChangePlan, 'risk' | 'findings'>): string {
   const refusals = findings.filter(({ severity }) => severity === 'refusal').length;
   const warnings = findings.filter(({ severity }) => severity === 'warning').length;
   switch (risk) {
@@ -73,7 +73,7 @@ function findingLine({ code, severity, message, allowedBy }: PlanFinding): strin
   return `- ${mark} **${cell(code)}** ${cell(message)}${allowed}`;
 }
 
-function planFacts(plan: RollbackPlan): string {
+function planFacts(plan: ChangePlan): string {
   const restarting = plan.objects.filter(({ restartsPods }) => restartsPods).map(objectName);
   const running = plan.hooks.filter(({ willRun }) => willRun).map((hook) => `${objectName(hook)} (${hook.event})`);
   const rows: [string, string][] = [
@@ -99,7 +99,7 @@ function planFacts(plan: RollbackPlan): string {
 }
 
 /** The keys of Secrets whose values become other ones. */
-export function secretChanges({ objects }: RollbackPlan): string[] {
+export function secretChanges({ objects }: ChangePlan): string[] {
   return objects.flatMap((object) => {
     const keys = object.secretKeys.map(({ name, change }) => `${name} ${secretWord(change)}`);
     return keys.length === 0 ? [] : [`${objectName(object)}: ${someNames(keys)}`];
@@ -111,7 +111,7 @@ export function secretWord(change: string): string {
 }
 
 /** Only plain workloads have revisions of their own. */
-export function revisionsOf({ objects }: RollbackPlan): string[] {
+export function revisionsOf({ objects }: ChangePlan): string[] {
   return objects.flatMap((object) =>
     object.revisions === null
       ? []
@@ -120,7 +120,7 @@ export function revisionsOf({ objects }: RollbackPlan): string[] {
 }
 
 /** Names the container if several images change. */
-export function imagesOf({ objects }: RollbackPlan): string[] {
+export function imagesOf({ objects }: ChangePlan): string[] {
   return objects.flatMap((object) =>
     object.images.map(({ container, from, becomes }) => {
       const where = object.images.length === 1 ? '' : ` (${container})`;
@@ -135,7 +135,7 @@ export const proofWords: Record<RevisionFacts['proof'], string> = {
   unhealthy: 'failed or judged unhealthy',
 };
 
-type HelmOfPlan = NonNullable<RollbackPlan['helm']>;
+type HelmOfPlan = NonNullable<ChangePlan['helm']>;
 
 const provenanceWords: Record<HelmOfPlan['provenance'], string> = {
   release: 'a known release',
@@ -153,7 +153,7 @@ const rehearsalWords: Record<HelmOfPlan['rehearsal'], string> = {
   none: 'not rehearsed',
 };
 
-export function countsText({ objects }: Pick<RollbackPlan, 'objects'>): string {
+export function countsText({ objects }: Pick<ChangePlan, 'objects'>): string {
   const counts = fates.flatMap((fate) => {
     const number = objects.filter((object) => object.fate === fate).length;
     return number === 0 ? [] : [`${number} ${fateWords[fate]}`];
@@ -161,7 +161,7 @@ export function countsText({ objects }: Pick<RollbackPlan, 'objects'>): string {
   return counts.join(', ') || 'none';
 }
 
-function details(plan: RollbackPlan): string[] {
+function details(plan: ChangePlan): string[] {
   const budget = { left: diffBudget };
   return [
     foldedSection('All findings', plan.findings.length, plan.findings.map(findingLine).join('\n')),
@@ -235,7 +235,7 @@ function driftSection(objects: readonly PlannedObject[]): string {
   );
 }
 
-function hookSection({ hooks }: RollbackPlan): string {
+function hookSection({ hooks }: ChangePlan): string {
   const rows = hooks.map((hook) => [
     objectName(hook),
     hook.event,

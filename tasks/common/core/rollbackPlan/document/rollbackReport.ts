@@ -2,7 +2,7 @@ import type { Ending } from '../../report/ending';
 import { planHeading, planMarkdown, subjectName } from './markdown';
 import { gateInstructions, planSummary } from './summary';
 import { objectCount } from '../model/definitions';
-import { type Risk, type RollbackPlan, fateWords } from '../model/types';
+import { type Risk, type ChangePlan, fateWords } from '../model/types';
 import {
   blaming,
   blamingMarkdown,
@@ -76,7 +76,7 @@ export const rollbackResults: Record<RollbackOutcome, TaskResult> = {
 /** `page` is the address of the run's summary page. The path of the report is not among these outputs. */
 export function rollbackOutputs(
   report: RollbackReport,
-  plan: RollbackPlan | undefined,
+  plan: ChangePlan | undefined,
   { page = '', cause = '' } = {},
 ): Record<string, string> {
   const text = (value: number | null): string => (value === null ? '' : String(value));
@@ -170,7 +170,7 @@ export function executionFacts(report: RollbackReport): [string, string][] {
 }
 
 /** A step that plans shows the plan itself. */
-export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | undefined): string {
+export function rollbackMarkdown(report: RollbackReport, plan: ChangePlan | undefined): string {
   if (report.action === 'plan' && plan !== undefined) return planMarkdown(plan);
   const rows: [string, string][] = [
     ['Outcome', report.outcome + (report.reason === '' ? '' : ` (${report.reason})`)],
@@ -190,7 +190,7 @@ export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | un
   ]);
 }
 
-export function planLines(plan: RollbackPlan): string[] {
+export function planLines(plan: ChangePlan): string[] {
   const marks = { refusal: 'Refused', warning: 'Warning', note: 'Note' } as const;
   return [
     `${planHeading(plan)}.`,

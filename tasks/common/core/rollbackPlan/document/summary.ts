@@ -3,7 +3,7 @@ import { objectName } from '../../kubernetes/manifest';
 import { cell } from '../../text/markdown';
 import { revisionText } from '../../report/revisionText';
 import { countsText, imagesOf, planHeading, proofWords, revisionsOf, riskWords, secretWord } from './markdown';
-import type { PlannedObject, RollbackPlan } from '../model/types';
+import type { PlannedObject, ChangePlan } from '../model/types';
 import type { PlanFinding } from '../model/findings';
 
 /** The instructions of a ManualValidation hold so many characters. */
@@ -23,7 +23,7 @@ const gateLimit = 3600;
 const causeLimit = 1500;
 
 /** Markdown of at most 3600 characters for the instructions of a gate: the cause first, then the plan. */
-export function gateInstructions(plan: RollbackPlan, cause: string, page = ''): string {
+export function gateInstructions(plan: ChangePlan, cause: string, page = ''): string {
   const why = firstParts(cause, causeLimit);
   const limit = why === '' ? gateLimit : gateLimit - why.length - 2;
   return [why, planSummary(plan, page, limit)].filter((part) => part !== '').join('\n\n');
@@ -47,14 +47,14 @@ function firstParts(markdown: string, limit: number): string {
 }
 
 /** Markdown of at most `limit` characters, in which no text is a pipeline macro. `page` shows the whole plan. */
-export function planSummary(plan: RollbackPlan, page = '', limit = summaryLimit): string {
+export function planSummary(plan: ChangePlan, page = '', limit = summaryLimit): string {
   const first = [`**${cell(planHeading(plan))}**`, cell(riskWords(plan))];
   const where = page === '' ? 'on the summary page of the run that made the plan' : page;
   const last = [`- Full plan: ${where}`, `- Digest ${cell(plan.digest)}`];
   return fitted(first.map(harmless), summaryLines(plan), last.map(harmless), limit);
 }
 
-function summaryLines(plan: RollbackPlan): Line[] {
+function summaryLines(plan: ChangePlan): Line[] {
   const { objects, findings } = plan;
   return [
     ...findingLines(findings),
@@ -95,7 +95,7 @@ function severityWord({ severity, allowedBy }: PlanFinding): string {
   return allowedBy === '' ? 'Warning' : `Allowed by ${allowedBy}`;
 }
 
-function factLines(plan: RollbackPlan): Line[] {
+function factLines(plan: ChangePlan): Line[] {
   const { present, target, objects } = plan;
   const named = (some: readonly PlannedObject[]): string[] => some.map(objectName);
   const running = plan.hooks.filter(({ willRun }) => willRun).map((hook) => `${objectName(hook)} (${hook.event})`);
@@ -162,7 +162,7 @@ function changeLine(object: PlannedObject): Line[] {
   return sentenceLine(label, what, keys.length > 0 ? 1 : 5);
 }
 
-function fateLines({ objects }: RollbackPlan): Line[] {
+function fateLines({ objects }: ChangePlan): Line[] {
   const named = (fate: PlannedObject['fate']): string[] => objects.filter((one) => one.fate === fate).map(objectName);
   return [
     ...listLine('Created', named('created'), 3),

@@ -3,7 +3,7 @@ import { changedFields } from './changedFields';
 import { objectCount } from '../model/definitions';
 import { isSameContent, lastingFate } from '../model/digest';
 import type { FindingCode, PlanFinding } from '../model/findings';
-import { type PlannedHook, type PlannedObject, type RevisionFacts, type RollbackPlan, fateWords } from '../model/types';
+import { type PlannedHook, type PlannedObject, type RevisionFacts, type ChangePlan, fateWords } from '../model/types';
 import { duration } from '../../text/durationText';
 import { someNames } from '../../text/someNames';
 
@@ -12,8 +12,8 @@ export type WriterOf = (object: PlannedObject, path: string) => string;
 
 /** Sentences, causes before their effects. Empty only if both plans have the same content. */
 export function planDifferences(
-  approved: RollbackPlan,
-  present: RollbackPlan,
+  approved: ChangePlan,
+  present: ChangePlan,
   now: Date,
   writerOf: WriterOf = () => '',
 ): string[] {
@@ -37,16 +37,16 @@ export function planDifferences(
   return ['The plans differ in something that they do not show.'];
 }
 
-function subjectDifferences({ subject: one }: RollbackPlan, { subject: other }: RollbackPlan): string[] {
+function subjectDifferences({ subject: one }: ChangePlan, { subject: other }: ChangePlan): string[] {
   return nameOf(one) === nameOf(other) ? [] : [`The plan is for ${nameOf(one)}, this step for ${nameOf(other)}.`];
 }
 
-function nameOf(subject: RollbackPlan['subject']): string {
+function nameOf(subject: ChangePlan['subject']): string {
   const what = subject.kind === 'release' ? `release ${subject.release}` : subject.workloads.join(', ');
   return `${what} in namespace ${subject.namespace}`;
 }
 
-function newRevisions(approved: RollbackPlan, present: RollbackPlan, now: Date): string[] {
+function newRevisions(approved: ChangePlan, present: ChangePlan, now: Date): string[] {
   const before = approved.present?.revision;
   const serving = present.present;
   if (before === undefined || serving === null || serving.revision === before) return [];
@@ -69,8 +69,8 @@ function deploySentence(facts: RevisionFacts, now: Date): string {
 }
 
 function targetDifferences(
-  { target: one, targetRecord: oneRecord }: RollbackPlan,
-  { target: other, targetRecord: otherRecord }: RollbackPlan,
+  { target: one, targetRecord: oneRecord }: ChangePlan,
+  { target: other, targetRecord: otherRecord }: ChangePlan,
 ): string[] {
   if (one?.revision !== other?.revision) {
     const name = (facts: RevisionFacts | null): string => (facts === null ? 'none' : `revision ${facts.revision}`);
@@ -86,7 +86,7 @@ function targetDifferences(
   return [`Revision ${one.revision}, the target, was ${one.proof} and is ${other.proof} now.`];
 }
 
-function helmDifferences({ helm: one }: RollbackPlan, { helm: other }: RollbackPlan): string[] {
+function helmDifferences({ helm: one }: ChangePlan, { helm: other }: ChangePlan): string[] {
   if (one === null || other === null) return one === other ? [] : ['One of the plans is for plain workloads.'];
   return [
     ...(one.version === other.version

@@ -2,7 +2,7 @@ import { isCustomResource } from '../../kubernetes/groups';
 import type { ObjectRef } from '../../kubernetes/object';
 import { apiGroup } from '../../kubernetes/manifest';
 import type { NamedObject } from '../../helm/fence';
-import type { PlannedObject, RollbackPlan } from '../model/types';
+import type { PlannedObject, ChangePlan } from '../model/types';
 
 /**
  * The task deletes an object that serves traffic or stores data only after its replacement is healthy. The uid is the
@@ -35,7 +35,7 @@ const lastKinds = [
 ];
 
 /** The list is in the order of deletion. */
-export function ownDeletions({ objects }: Pick<RollbackPlan, 'objects'>): OwnDeletion[] {
+export function ownDeletions({ objects }: Pick<ChangePlan, 'objects'>): OwnDeletion[] {
   return objects
     .filter(({ deletedBy }) => deletedBy === 'task')
     .map((object) => ({ ref: refOfPlanned(object), uid: object.uid }))
@@ -47,14 +47,14 @@ function rank(ref: ObjectRef): number {
   return isCustomResource(ref) ? -2 : lastKinds.indexOf(ref.kind);
 }
 
-export function helmMayDelete({ objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>): NamedObject[] {
+export function helmMayDelete({ objects, hooks }: Pick<ChangePlan, 'objects' | 'hooks'>): NamedObject[] {
   return [
     ...objects.filter(({ deletedBy }) => deletedBy === 'helm').map(named),
     ...hooks.filter(({ willRun, apiVersion }) => willRun && apiVersion !== '').map(named),
   ];
 }
 
-export function helmMayWrite({ objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>): NamedObject[] {
+export function helmMayWrite({ objects, hooks }: Pick<ChangePlan, 'objects' | 'hooks'>): NamedObject[] {
   return [
     ...objects.filter(({ isInTarget }) => isInTarget).map(named),
     ...hooks.filter(({ willRun, apiVersion }) => willRun && apiVersion !== '').map(named),
@@ -70,12 +70,12 @@ export function refOfPlanned({ apiVersion, kind, namespace, name }: PlannedObjec
   return namespace === '' ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
 }
 
-export function changesNothing({ objects }: Pick<RollbackPlan, 'objects'>): boolean {
+export function changesNothing({ objects }: Pick<ChangePlan, 'objects'>): boolean {
   return objects.every(({ fate }) => fate === 'kept' || fate === 'orphaned' || fate === 'keptByPolicy');
 }
 
 /** StatefulSets whose pods may have to be deleted before they follow the target. */
-export function mayHaveTrappedPods({ objects }: Pick<RollbackPlan, 'objects'>): ObjectRef[] {
+export function mayHaveTrappedPods({ objects }: Pick<ChangePlan, 'objects'>): ObjectRef[] {
   return objects
     .filter(
       ({ kind, apiVersion, restartsPods }) => restartsPods && kind === 'StatefulSet' && apiGroup(apiVersion) === 'apps',

@@ -16,10 +16,10 @@ import { pathText } from '../../kubernetes/fieldPath';
 import { isMadeUpAnew } from '../model/changes';
 import { canonicalJson, comparable } from '../model/comparable';
 import { helmMayDelete, helmMayWrite, ownDeletions } from './execution';
-import type { RollbackPlan } from '../model/types';
+import type { ChangePlan } from '../model/types';
 
 interface FenceMeasure {
-  plan: RollbackPlan;
+  plan: ChangePlan;
   /** Absent if there is none to compare with. */
   rehearsal: Rehearsal | undefined;
   target: Pick<Revision, 'hooks'>;
@@ -123,7 +123,7 @@ function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | u
 }
 
 /** Deletions that the fence held back and that the plan does not contain. A genuine Helm requests none. */
-export function unplannedDeletions(plan: RollbackPlan, { heldBack }: Pick<FenceRecord, 'heldBack'>): FencedWrite[] {
+export function unplannedDeletions(plan: ChangePlan, { heldBack }: Pick<FenceRecord, 'heldBack'>): FencedWrite[] {
   const key = (apiVersion: string, kind: string, namespace: string | undefined, name: string): string =>
     [apiGroup(apiVersion), kind, namespace ?? '', name].join('/');
   const planned = new Set(ownDeletions(plan).map(({ ref }) => key(ref.apiVersion, ref.kind, ref.namespace, ref.name)));

@@ -1,7 +1,7 @@
 import { canonicalJson } from './comparable';
-import type { PlannedObject, RollbackPlan, Sha256 } from './types';
+import type { PlannedObject, ChangePlan, Sha256 } from './types';
 
-type Undigested = Omit<RollbackPlan, 'digest'>;
+type Undigested = Omit<ChangePlan, 'digest'>;
 
 /** Covers the content and the time of the plan, so that an old approval cannot be used for a new plan. */
 export function planDigest(plan: Undigested, sha256: Sha256): string {

@@ -239,7 +239,7 @@ export interface PlannedHook {
 }
 
 /** Holds no values of Secrets. Schema: docs/plan.schema.json. */
-export interface RollbackPlan {
+export interface ChangePlan {
   schemaVersion: 1;
   subject: PlanSubject;
   createdAt: string;

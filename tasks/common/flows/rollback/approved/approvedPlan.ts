@@ -9,7 +9,7 @@ import { isSameContent, isSameObject } from '../../../core/rollbackPlan/model/di
 import { refOfPlanned } from '../../../core/rollbackPlan/execution/execution';
 import { writerWords } from '../../../core/rollbackPlan/execution/writers';
 import { isSameDigest } from '../../../core/rollbackPlan/document/document';
-import type { PlannedObject, RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { PlannedObject, ChangePlan } from '../../../core/rollbackPlan/model/types';
 import { planLines } from '../../../core/rollbackPlan/document/rollbackReport';
 import { approvalVariable } from '../../../core/inputs/taskVariables';
 import { proveApproval } from './proveApproval';
@@ -18,7 +18,7 @@ import type { PlainStart } from '../../../core/releaseContext';
 
 /** A plan that was made earlier, as it was kept. */
 export interface ApprovedPlan {
-  plan: RollbackPlan;
+  plan: ChangePlan;
   /** The salt of the plan's `Seal`; empty where it has none. */
   salt: string;
   madeAt: Date;
@@ -57,7 +57,7 @@ export async function approvedPlan(
   }
 }
 
-export function logPlan({ agent }: Pick<PlainStart, 'agent'>, plan: RollbackPlan): void {
+export function logPlan({ agent }: Pick<PlainStart, 'agent'>, plan: ChangePlan): void {
   for (const line of planLines(plan)) agent.log(line);
   agent.log(`Digest ${plan.digest}`);
 }
@@ -70,8 +70,8 @@ export async function sameOrRefused(
   { cluster, clock }: Pick<PlainStart, 'cluster' | 'clock'>,
   progress: RollbackProgress,
   approved: ApprovedPlan | undefined,
-  plan: RollbackPlan,
-): Promise<RollbackPlan> {
+  plan: ChangePlan,
+): Promise<ChangePlan> {
   if (approved === undefined) return plan;
   if (isSameContent(approved.plan, plan)) {
     const { digest, createdAt } = approved.plan;
@@ -94,8 +94,8 @@ const askedAtMost = 10;
 /** Finds out who has set the fields of the objects that have changed. Of Secrets only the metadata is read. */
 export async function writersOf(
   { cluster }: Pick<PlainStart, 'cluster'>,
-  approved: RollbackPlan,
-  present: RollbackPlan,
+  approved: ChangePlan,
+  present: ChangePlan,
 ): Promise<WriterOf> {
   const changed = present.objects.filter(
     (object) => object.isLive && !approved.objects.some((other) => isSameObject(object, other)),

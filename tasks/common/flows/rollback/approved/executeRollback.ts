@@ -15,7 +15,7 @@ import { isKeptByPolicy } from '../../../core/rollbackPlan/objects/objects';
 import { fencePolicy, unplannedDeletions } from '../../../core/rollbackPlan/execution/fencePolicy';
 import { isSameRecord } from '../../../core/rollbackPlan/model/recordDigest';
 import { expectedAfter } from '../../../core/rollbackPlan/objects/rehearsalTraces';
-import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../../core/rollbackPlan/model/types';
 import { isUnowned, otherOwner, type ReleaseName } from '../../../core/release/mergeBase';
 import { heldBackSentence, type RollbackEnding } from '../../../core/rollbackPlan/document/rollbackReport';
 import { planDigestVariable } from '../../../core/inputs/taskVariables';
@@ -44,13 +44,13 @@ import { runRollback, type RollbackEnd } from '../engine/runRollback';
 /** A rollback that may be carried out. */
 interface Approved {
   /** The plan that limits what Helm may do. */
-  plan: RollbackPlan;
+  plan: ChangePlan;
   /** The digest under which the rollback was approved, if it is the digest of another plan. */
   digest?: string;
   target: Revision;
   approval: ProvenApproval;
   /** The plan whose objects are deleted at the end. */
-  deletions: RollbackPlan;
+  deletions: ChangePlan;
 }
 
 interface Rehearsed extends Approved {
@@ -227,12 +227,7 @@ export async function isServing(
   return health === 'healthy';
 }
 
-function logFence(
-  { agent }: RollbackContext,
-  progress: RollbackProgress,
-  plan: RollbackPlan,
-  fence: FenceRecord,
-): void {
+function logFence({ agent }: RollbackContext, progress: RollbackProgress, plan: ChangePlan, fence: FenceRecord): void {
   const unplanned = unplannedDeletions(plan, fence).map(({ ref, resource }) =>
     objectName({ kind: ref.kind || resource, name: ref.name || '(several)' }),
   );
@@ -296,7 +291,7 @@ function wayOn(target: Revision, made: Revision | undefined, hasRestored: boolea
  * Deletes what Helm was kept from deleting, now that its replacement serves. Deletes only the very objects that were in
  * the plan.
  */
-async function deleteOwn(context: RollbackContext, progress: RollbackProgress, plan: RollbackPlan): Promise<void> {
+async function deleteOwn(context: RollbackContext, progress: RollbackProgress, plan: ChangePlan): Promise<void> {
   const { agent, cluster, lease } = context;
   for (const { ref, uid } of ownDeletions(plan)) {
     stopIfCancelled(context.signal);
@@ -328,7 +323,7 @@ async function deleteOwn(context: RollbackContext, progress: RollbackProgress, p
 }
 
 /** The objects that would be deleted with a definition and that nobody has approved. */
-async function unseenInstances(context: RollbackContext, ref: ObjectRef, { objects }: RollbackPlan): Promise<string[]> {
+async function unseenInstances(context: RollbackContext, ref: ObjectRef, { objects }: ChangePlan): Promise<string[]> {
   const definition = await withRetries(context, () => context.cluster.get(ref));
   if (definition === undefined) return [];
   const known = objects.find(({ kind, name }) => kind === ref.kind && name === ref.name)?.goWithIt ?? [];

@@ -8,7 +8,7 @@ import type { Lease, LeftEnded, ReleaseRollbackStart, RollbackContext } from '..
 import { isSameContent } from '../../../core/rollbackPlan/model/digest';
 import { isSameRecord, recordDigest } from '../../../core/rollbackPlan/model/recordDigest';
 import { renewedHistory, renewedRevision, type RecordRenewal } from '../../../core/release/servedVersions';
-import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../../core/rollbackPlan/model/types';
 import type { RollbackEnding } from '../../../core/rollbackPlan/document/rollbackReport';
 import { askApproval, approvedPlan, sameOrRefused, logPlan, type ApprovedPlan } from './approvedPlan';
 import { endWork, contextUnder } from '../../release/change';
@@ -139,7 +139,7 @@ async function renewedBy(
   return renewedHistory(history, renewals);
 }
 
-function targetOf(history: readonly Revision[], { target }: RollbackPlan): Revision | undefined {
+function targetOf(history: readonly Revision[], { target }: ChangePlan): Revision | undefined {
   return history.find(({ revision }) => revision === target?.revision);
 }
 
@@ -178,7 +178,7 @@ async function alreadyThere(
 }
 
 /** Returns true if the plan runs hooks and no revision was made since: these hooks have not run yet. */
-function isStillToRun({ hooks, present }: RollbackPlan, last: Revision): boolean {
+function isStillToRun({ hooks, present }: ChangePlan, last: Revision): boolean {
   return present?.revision === last.revision && hooks.some(({ willRun }) => willRun);
 }
 
@@ -367,8 +367,8 @@ async function runAgain(
 const halfDone = 'The rollback was begun, and what it has done is not undone.';
 
 /** The rollback overwrites fields that somebody has changed by hand since the plan. Logs a warning for each. */
-function logHotFixes({ agent }: RollbackContext, approved: RollbackPlan, plan: RollbackPlan): void {
-  const drifted = ({ objects }: RollbackPlan): string[] =>
+function logHotFixes({ agent }: RollbackContext, approved: ChangePlan, plan: ChangePlan): void {
+  const drifted = ({ objects }: ChangePlan): string[] =>
     objects.flatMap((object) =>
       object.drift.map(({ path, live }) => `${objectName(object)} ${path} (${live || 'absent'})`),
     );
@@ -380,7 +380,7 @@ function logHotFixes({ agent }: RollbackContext, approved: RollbackPlan, plan: R
   }
 }
 
-function deletedNames({ objects }: RollbackPlan): string[] {
+function deletedNames({ objects }: ChangePlan): string[] {
   return objects
     .filter(({ fate }) => fate === 'deleted')
     .map((object) => `${object.namespace} ${objectName(object)} ${object.uid}`);

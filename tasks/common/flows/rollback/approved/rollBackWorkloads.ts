@@ -10,12 +10,7 @@ import { canonicalJson } from '../../../core/rollbackPlan/model/comparable';
 import { objectDifference, type WriterOf } from '../../../core/rollbackPlan/execution/differences';
 import { isSameObject } from '../../../core/rollbackPlan/model/digest';
 import { mayHaveTrappedPods, refOfPlanned } from '../../../core/rollbackPlan/execution/execution';
-import type {
-  PlainWorkload,
-  PlannedObject,
-  RollbackPlan,
-  RollbackRequest,
-} from '../../../core/rollbackPlan/model/types';
+import type { PlainWorkload, PlannedObject, ChangePlan, RollbackRequest } from '../../../core/rollbackPlan/model/types';
 import { undoOf, type UndoChoice } from '../../../core/rollbackPlan/objects/workloadHistory';
 import type { RollbackEnding } from '../../../core/rollbackPlan/document/rollbackReport';
 import { at } from '../../../core/kubernetes/read';
@@ -144,7 +139,7 @@ async function resume(
 }
 
 /** Throws `PlanChanged` if a workload that is not yet rolled back differs from the approved plan. */
-function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan, writerOf: WriterOf): void {
+function refuseChangedRest(approved: ChangePlan, rest: ChangePlan, writerOf: WriterOf): void {
   const changed = rest.objects.filter((object) => !approved.objects.some((other) => isSameObject(object, other)));
   const refusals = rest.findings.filter(({ severity }) => severity === 'refusal');
   if (changed.length === 0 && refusals.length === 0) return;
@@ -155,7 +150,7 @@ function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan, writerOf:
   throw new TaskError('PlanChanged', what.join(' '));
 }
 
-function changedSentence({ objects }: RollbackPlan, object: PlannedObject, writerOf: WriterOf): string {
+function changedSentence({ objects }: ChangePlan, object: PlannedObject, writerOf: WriterOf): string {
   const before = objects.find((other) => objectName(other) === objectName(object));
   const [difference] = before === undefined ? [] : objectDifference(before, object, writerOf);
   return difference ?? `${objectName(object)} was changed since the plan was made.`;
@@ -171,14 +166,14 @@ function nameList(workloads: readonly Pick<PlainWorkload, 'ref'>[]): string {
   return workloads.map(({ ref }) => objectName(ref)).join(', ');
 }
 
-function isMade({ sha256 }: PlainContext, { ref, live }: PlainWorkload, { objects }: RollbackPlan): boolean {
+function isMade({ sha256 }: PlainContext, { ref, live }: PlainWorkload, { objects }: ChangePlan): boolean {
   const planned = objects.find((object) => objectName(object) === objectName(ref));
   if (live === undefined || planned === undefined || planned.podTemplateDigest === '') return false;
   return sha256(canonicalJson(at(live, 'spec', 'template'))) === planned.podTemplateDigest;
 }
 
 interface Undoing {
-  plan: RollbackPlan;
+  plan: ChangePlan;
   /** All workloads of the plan. */
   workloads: readonly PlainWorkload[];
   approval: ProvenApproval;

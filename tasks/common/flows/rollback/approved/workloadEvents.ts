@@ -2,7 +2,7 @@ import { asTaskError } from '../../../core/failure';
 import { clipped, neutralise } from '../../../core/text/foreignText';
 import { apiGroup } from '../../../core/kubernetes/manifest';
 import { refOfPlanned } from '../../../core/rollbackPlan/execution/execution';
-import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../../core/rollbackPlan/model/types';
 import type { PlainStart } from '../../../core/releaseContext';
 
 const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet'];
@@ -17,7 +17,7 @@ const messageLimit = 1000;
  */
 export async function noteOnWorkloads(
   { agent, cluster }: Pick<PlainStart, 'agent' | 'cluster'>,
-  { objects }: RollbackPlan,
+  { objects }: ChangePlan,
   message: string,
 ): Promise<void> {
   const changed = objects.filter(

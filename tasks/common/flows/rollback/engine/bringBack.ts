@@ -5,7 +5,7 @@ import { objectKey, objectName } from '../../../core/kubernetes/manifest';
 import type { Revision } from '../../../core/release/release';
 import type { ReleaseContext } from '../../../core/releaseContext';
 import { refOfPlanned } from '../../../core/rollbackPlan/execution/execution';
-import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../../core/rollbackPlan/model/types';
 import { proveObjects } from './proof';
 
 export interface BroughtBack {
@@ -24,7 +24,7 @@ export const nothingBack: BroughtBack = { restored: [], message: '' };
  */
 export async function bringBack(
   context: ReleaseContext,
-  objects: RollbackPlan['objects'],
+  objects: ChangePlan['objects'],
   revisions: readonly (Revision | undefined)[],
 ): Promise<BroughtBack> {
   const there = new Set(

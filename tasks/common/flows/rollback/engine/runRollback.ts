@@ -5,7 +5,7 @@ import type { Revision } from '../../../core/release/release';
 import type { ReleaseContext } from '../../../core/releaseContext';
 import type { ReportedObject, ServingHealth } from '../../../core/report/report';
 import { isSameRecord } from '../../../core/rollbackPlan/model/recordDigest';
-import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../../core/rollbackPlan/model/types';
 import { beginWork } from '../../release/change';
 import { giveRecord, onBase, type PlannedBase } from '../../release/mergeBase';
 import { markUnhealthy, newRevision, settle } from '../../release/record';
@@ -23,7 +23,7 @@ export interface PreparedRollback extends Rollback {
   history: readonly Revision[];
   base: PlannedBase | undefined;
   /** The objects that are made again if a failing Helm has removed them. */
-  existing: RollbackPlan['objects'];
+  existing: ChangePlan['objects'];
 }
 
 export type RollbackEnd =

@@ -1,5 +1,5 @@
 import { appliedLast } from '../../../core/release/history';
-import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../../core/rollbackPlan/model/types';
 import {
   planLines,
   type RollbackEnding,
@@ -24,7 +24,7 @@ import type { PlainStart, ReleaseRollbackStart } from '../../../core/releaseCont
 /** A report, and its plan if one was made. */
 export interface ReportedRollback {
   report: RollbackReport;
-  plan: RollbackPlan | undefined;
+  plan: ChangePlan | undefined;
 }
 
 /** Plans the rollback of a release, logs the plan and keeps it. Throws nothing. */
@@ -45,7 +45,7 @@ export function planForWorkloads(start: PlainStart): Promise<ReportedRollback> {
 
 async function reporting(
   start: PlainStart,
-  make: (progress: RollbackProgress, salt: string) => Promise<RollbackPlan>,
+  make: (progress: RollbackProgress, salt: string) => Promise<ChangePlan>,
 ): Promise<ReportedRollback> {
   const progress = newRollbackProgress(start.clock.now());
   const ending = await planned(start, progress, make).catch((thrown: unknown) =>
@@ -58,7 +58,7 @@ async function reporting(
 async function planned(
   start: PlainStart,
   progress: RollbackProgress,
-  make: (progress: RollbackProgress, salt: string) => Promise<RollbackPlan>,
+  make: (progress: RollbackProgress, salt: string) => Promise<ChangePlan>,
 ): Promise<RollbackEnding> {
   const salt = start.newSalt();
   const plan = await group(start, 'Plan the rollback', () => make(progress, salt));
@@ -69,7 +69,7 @@ async function planned(
 }
 
 /** The ending of a refused plan. `state` is a sentence about what was done before the refusal. */
-export function refusedPlan({ findings }: RollbackPlan, state = 'Nothing was changed.'): RollbackEnding {
+export function refusedPlan({ findings }: ChangePlan, state = 'Nothing was changed.'): RollbackEnding {
   const refusals = findings.filter(({ severity }) => severity === 'refusal');
   const message = refusals.map(({ code, message: said }) => `${code}: ${sentence(said)}`).join(' ');
   return rollbackEnding('refused', 'PlanRefused', `${message} ${state}`);
@@ -80,7 +80,7 @@ export function refusedPlan({ findings }: RollbackPlan, state = 'Nothing was cha
  */
 export async function keepPlan(
   { agent, cluster, plans, request }: Pick<PlainStart, 'agent' | 'cluster' | 'plans' | 'request'>,
-  plan: RollbackPlan,
+  plan: ChangePlan,
   salt: string,
 ): Promise<void> {
   const now = await cluster.serverTime();

@@ -29,7 +29,7 @@ import { tracesOf } from '../../../core/rollbackPlan/objects/rehearsalTraces';
 import { chooseTarget } from '../../../core/rollbackPlan/model/target';
 import type {
   ReleasePlanInputs,
-  RollbackPlan,
+  ChangePlan,
   RollbackRequest,
   Seal,
   ServedKind,
@@ -41,7 +41,7 @@ import { inTurns } from '../../steps/inTurns';
 
 /** A plan, and the base for Helm's merge where this is not the last revision as it is. */
 interface PlannedRelease {
-  plan: RollbackPlan;
+  plan: ChangePlan;
   /** Records that Helm cannot read as they are. They are renewed before the rollback. */
   renewals: readonly RecordRenewal[];
   base: PlannedBase | undefined;

@@ -3,7 +3,7 @@ import { asTaskError } from '../../../core/failure';
 import type { WorkloadName } from '../../../core/inputs/healthRequest';
 import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
 import { planWorkloads } from '../../../core/rollbackPlan/planWorkloads';
-import type { PlainWorkload, RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { PlainWorkload, ChangePlan } from '../../../core/rollbackPlan/model/types';
 import { undoOf } from '../../../core/rollbackPlan/objects/workloadHistory';
 import type { PlainStart } from '../../../core/releaseContext';
 
@@ -16,7 +16,7 @@ const kinds: Readonly<Record<string, { kind: string; past: 'ReplicaSet' | 'Contr
 };
 
 interface PlainPlan {
-  plan: RollbackPlan;
+  plan: ChangePlan;
   workloads: readonly PlainWorkload[];
 }
 

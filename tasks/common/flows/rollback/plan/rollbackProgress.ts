@@ -10,7 +10,7 @@ import type {
   RollbackOutcome,
   RollbackReport,
 } from '../../../core/rollbackPlan/document/rollbackReport';
-import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { ChangePlan } from '../../../core/rollbackPlan/model/types';
 import type { Work } from '../../../core/lock/work';
 import type { PlainStart, RolloutContext } from '../../../core/releaseContext';
 
@@ -18,7 +18,7 @@ import type { PlainStart, RolloutContext } from '../../../core/releaseContext';
 export interface RollbackProgress extends Pick<RollbackReport, ReportedAsIs> {
   startedAt: Date;
   /** The plan that was made now, or the approved one where no plan was made. */
-  plan: RollbackPlan | undefined;
+  plan: ChangePlan | undefined;
   /** Something may have been changed. */
   hasBegun: boolean;
   /** Sentences about what an earlier run of this rollback has done; empty where it has done nothing. */
