@@ -210,4 +210,23 @@ export const findingTexts: FindingTexts = {
     what: 'A plain workload is controlled by something that may undo the rollback.',
     next: 'Roll back where the workload is declared, in the resource that controls it.',
   },
+  NotForeseen: {
+    what: 'The plan of a deploy cannot show what becomes of some objects: their namespace, or the definition of their kind, does not exist yet.',
+  },
+  NewAtEachDeploy: {
+    what: 'Two renderings of the chart differ in these fields: passwords, certificates or names that the chart makes up. The digest of the plan does not cover them.',
+  },
+  FirstInstall: { what: 'The release does not exist yet, and the deploy installs it.' },
+  AfterFailure: {
+    what: 'The last revision failed, or its run died. The deploy also removes what it has left.',
+  },
+  InstalledAgain: {
+    what: 'The first install of the release died. The deploy removes what it has left, and installs the release again.',
+    next: 'Check that nobody needs the objects of that install.',
+  },
+  QuotaUse: { what: 'A ResourceQuota counts what the deploy changes, and has room for it.' },
+  QuotaExceeded: {
+    what: 'A ResourceQuota has no room for the pods of the deploy, so some of them will not be created.',
+    next: 'Raise the quota, or deploy fewer or smaller pods.',
+  },
 };

@@ -173,12 +173,12 @@ export const reasonTexts: Readonly<Record<FailureReason, ReasonText>> = {
     why: 'The approval came late.',
   },
   PlanChanged: {
-    what: 'The rollback would no longer do what was approved. The differences are named, and nothing was changed.',
-    why: 'Somebody has deployed, edited an object by hand, or changed the inputs or the Helm of the step after the plan was made.',
+    what: 'The rollback or the deploy would no longer do what was planned. The differences are named, and nothing was changed.',
+    why: 'Somebody has deployed, edited an object by hand, or changed the chart, the inputs or the Helm of the step after the plan was made.',
   },
   PlanRefused: {
     what: 'The plan has at least one refusal.',
-    why: 'The rollback would lose data or could not succeed. The page about findings explains each code.',
+    why: 'The rollback would lose data, or the rollback or the deploy could not succeed. The page about findings explains each code.',
   },
   ApprovalMissing: {
     what: 'No approval is proven for the plan.',

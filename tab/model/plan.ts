@@ -38,6 +38,7 @@ const object: Reader<PlannedObject> = shape<PlannedObject>({
   fields: list(shape({ path: text, value: text, valueDigest: text })),
   images: list(shape({ container: text, from: text, becomes: text }), 200),
   goWithIt: list(text),
+  generated: list(text),
   restartsPods: flag,
   mayRunAgain: flag,
   revisions: orNull(shape({ present: count, target: count })),
@@ -67,6 +68,7 @@ const hook: Reader<PlannedHook> = shape<PlannedHook>({
   revision: count,
   willRun: flag,
   reason: text,
+  generated: list(text),
   contentDigest: text,
 });
 
@@ -97,6 +99,7 @@ const helm: Reader<Helm> = shape<Helm>({
 
 const plan: Reader<ChangePlan> = shape<ChangePlan>({
   schemaVersion: () => 1 as const,
+  change: word(['rollback', 'deploy'], 'rollback'),
   subject,
   createdAt: text,
   digest: text,

@@ -7,6 +7,7 @@ import {
   revisionsOf,
   riskWords,
   subjectName,
+  targetText,
 } from '../../tasks/common/core/rollbackPlan/document/markdown';
 import { revisionText } from '../../tasks/common/core/report/revisionText';
 import { planSummary } from '../../tasks/common/core/rollbackPlan/document/summary';
@@ -105,20 +106,18 @@ function buttonAnswer(plan: ChangePlan): Answer {
   const question = 'What the button does';
   const base = { question, code: '', quote: '' };
   if (plan.risk === 'refused') {
-    return { ...base, tone: 'bad', text: 'Nothing: the task refuses this rollback.', lines: [riskWords(plan)] };
+    return { ...base, tone: 'bad', text: `Nothing: the task refuses this ${plan.change}.`, lines: [riskWords(plan)] };
   }
   if (plan.risk === 'none') return { ...base, tone: 'neutral', text: 'Nothing would change.', lines: [] };
   const names = (some: readonly Named[]): string => someNames(some.map(objectName));
-  const { objects, target, hooks } = plan;
-  const to = target === null ? '' : ` to revision ${target.revision}`;
-  const from = plan.present === null ? '' : ` from revision ${plan.present.revision}`;
+  const { objects, hooks } = plan;
   const deleted = names(objects.filter(({ fate }) => fate === 'deleted'));
   const restarting = names(objects.filter(({ restartsPods }) => restartsPods));
   const running = names(hooks.filter(({ willRun }) => willRun));
   return {
     ...base,
     tone: tones[plan.risk],
-    text: `It rolls ${subjectName(plan)} back${from}${to}${target === null ? '' : `, ${proofWords[target.proof]}`}.`,
+    text: buttonText(plan),
     lines: [
       `Objects: ${countsText(plan)}.`,
       deleted === '' ? 'Nothing is deleted.' : `Deletes ${deleted}.`,
@@ -127,6 +126,20 @@ function buttonAnswer(plan: ChangePlan): Answer {
       ...imagesOf(plan).slice(0, 3),
     ],
   };
+}
+
+function buttonText(plan: ChangePlan): string {
+  const { change, present, target } = plan;
+  const subject = subjectName(plan);
+  if (change === 'deploy') {
+    const chart = target === null ? '' : ` to chart ${target.chart}`;
+    return present === null
+      ? `It installs ${subject}${chart && `, chart ${target?.chart ?? ''}`}.`
+      : `It upgrades ${subject}${chart}.`;
+  }
+  const to = target === null ? '' : ` to revision ${target.revision}`;
+  const from = present === null ? '' : ` from revision ${present.revision}`;
+  return `It rolls ${subject} back${from}${to}${target === null ? '' : `, ${proofWords[target.proof]}`}.`;
 }
 
 const severities: Readonly<Record<PlanFinding['severity'], { tone: Tone; word: string }>> = {
@@ -165,6 +178,7 @@ function objectView(object: PlannedObject): PlannedObjectView {
       object.reason,
       object.restartsPods ? 'Its pods restart.' : '',
       keys.length === 0 ? '' : `Values: ${someNames(keys, 20)}.`,
+      object.generated.length === 0 ? '' : `New at each deploy: ${someNames(object.generated, 20)}.`,
       object.goWithIt.length === 0 ? '' : `Deleted with it: ${someNames(object.goWithIt, 50)}.`,
       object.isRehearsed ? '' : 'Not rehearsed.',
     ].filter((part) => part !== ''),
@@ -181,7 +195,7 @@ function diffLine(text: string): DiffLine {
 function planFacts(plan: ChangePlan): PlanView['facts'] {
   return filled([
     ['Now', plan.present === null ? '' : `revision ${revisionText(plan.present)}`],
-    ['Target', plan.target === null ? '' : `revision ${revisionText(plan.target)}, ${proofWords[plan.target.proof]}`],
+    [plan.change === 'deploy' ? 'Then' : 'Target', plan.target === null ? '' : `revision ${targetText(plan)}`],
     ['Revisions', someNames(revisionsOf(plan))],
     ['Images', someNames(imagesOf(plan))],
     ['Helm', plan.helm?.version ?? ''],

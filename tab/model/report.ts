@@ -131,7 +131,10 @@ const common = {
 const deploy: Reader<DeployReport> = shape<DeployReport>({
   ...common,
   task: () => 'HelmSafeDeploy' as const,
-  outcome: word(['deployed', 'unchanged', 'recovered', 'rolledBack', 'failed', 'cancelled', 'refused'], 'failed'),
+  outcome: word(
+    ['planned', 'deployed', 'unchanged', 'recovered', 'rolledBack', 'failed', 'cancelled', 'refused'],
+    'failed',
+  ),
   reasonGroup: text,
   revisionBefore: countOrNull,
   revision: countOrNull,
@@ -146,6 +149,11 @@ const deploy: Reader<DeployReport> = shape<DeployReport>({
   tests: list(test, 200),
   metrics: list(metric, 20),
   reservations: list(reservation),
+  action: (value) => (value === 'plan' ? value : undefined),
+  planDigest: text,
+  risk: word(['none', 'low', 'high', 'refused'], 'high'),
+  deletions: count,
+  differences: list(text, 100),
   services: list(service, 200),
 });
 

@@ -70,7 +70,7 @@ function common(report: Report): Common {
   return {
     task,
     release: release === '' ? '' : `${namespace}/${release}`,
-    planned: task === 'ApproveAndRollback' && report.outcome === 'planned',
+    planned: task !== 'RolloutHealthCheck' && report.outcome === 'planned',
     tree: treeOf(objects, evidence),
     startedAt: timeOf(report.startedAt),
     finishedAt: timeOf(report.finishedAt),
@@ -126,6 +126,7 @@ function brokenAnswer(report: Pick<Report, 'failedWorkload' | 'objects'>, tone: 
 }
 
 const deployTones: Readonly<Record<DeployReport['outcome'], Tone>> = {
+  planned: 'neutral',
   deployed: 'good',
   unchanged: 'good',
   recovered: 'good',
@@ -136,6 +137,7 @@ const deployTones: Readonly<Record<DeployReport['outcome'], Tone>> = {
 };
 
 const deployVerbs: Readonly<Record<DeployReport['outcome'], string>> = {
+  planned: 'has a plan of a deploy',
   deployed: 'is deployed',
   unchanged: 'is unchanged',
   recovered: 'is recovered and deployed',
@@ -154,14 +156,11 @@ function deployView(report: DeployReport): Own {
       ...servicePodsWords(report.services ?? []),
     ],
   });
-  const isWell = deployTones[report.outcome] === 'good';
   return {
     tone,
     word: outcomeWords[report.outcome],
     sentence: `${deploySubject(report)} ${deployVerbs[report.outcome]}`,
-    answers: isWell
-      ? [answer('Broken', 'good', nothing, { lines: preexisting(report) }), serves, nothingToDo]
-      : [brokenAnswer(report, 'bad', 'No single object'), whyAnswer(report, tone), serves, nextStep(report)],
+    answers: deployAnswers(report, tone, serves),
     facts: filled([
       ['Chart', [report.chart, report.appVersion && `application ${report.appVersion}`].filter(Boolean).join(', ')],
       ['Revision before', numberText(report.revisionBefore)],
@@ -173,6 +172,21 @@ function deployView(report: DeployReport): Own {
       ...times(report),
     ]),
   };
+}
+
+function deployAnswers(report: DeployReport, tone: Tone, serves: Answer): Answer[] {
+  if (report.outcome === 'planned') return [serves];
+  if (deployTones[report.outcome] === 'good') {
+    return [answer('Broken', 'good', nothing, { lines: preexisting(report) }), serves, nothingToDo];
+  }
+  const why = whyAnswer(report, tone);
+  const whole = report.action === 'plan' ? 'The plan' : 'No single object';
+  return [
+    brokenAnswer(report, 'bad', whole),
+    { ...why, lines: [...why.lines, ...(report.differences ?? [])] },
+    serves,
+    nextStep(report),
+  ];
 }
 
 function servingTone({ servingHealth, servingRevision, services = [] }: DeployReport): Tone {

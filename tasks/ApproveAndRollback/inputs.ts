@@ -21,6 +21,7 @@ import {
   type RollbackSubject,
   type RollbackTaskRequest,
 } from '../common/core/inputs/rollbackRequest';
+import { readMaxPlanAge, readPlanDigest } from '../common/core/inputs/planInputs';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 
 /** The same as in task.json. */
@@ -54,7 +55,6 @@ const inputDefaults = {
 } as const;
 
 const fallbackTimeoutSeconds = 600;
-const fallbackAgeSeconds = 90_000;
 const fallbackDeletions = 10;
 
 /** This action reads no other input. */
@@ -70,7 +70,7 @@ export function readRollbackRequest(raw: RawInputs, context: InputContext): Roll
   const { releaseName, subject } = readSubject(read, raw);
   const helmPath = readHelmPath(read, context.files);
   const helmDownload = readHelmDownload(read);
-  const planDigest = read.parsed('planDigest', digestExpected, orNothing(parseDigest), '');
+  const planDigest = readPlanDigest(read);
   const helmSha256 = read.parsed('helmSha256', sha256Expected, orNothing(parseDigest), '');
   const cluster = read.text('cluster');
   const request: RollbackTaskRequest = {
@@ -83,9 +83,9 @@ export function readRollbackRequest(raw: RawInputs, context: InputContext): Roll
       toRevision: read.parsed<ToRevision>('toRevision', revisionExpected, parseRevision, 'verified'),
       policy: readPolicy(read),
     },
-    ...(planDigest === '' ? {} : { planDigest }),
+    ...(planDigest === undefined ? {} : { planDigest }),
     requirePlan: read.boolean('requirePlan'),
-    maxPlanAgeSeconds: read.parsed('maxPlanAge', durationExpected, parseDuration, fallbackAgeSeconds),
+    maxPlanAgeSeconds: readMaxPlanAge(read),
     approval: {
       approval: read.choice('approval', ['gate', 'environment', 'none']),
       requireGateProof: read.boolean('requireGateProof'),
@@ -107,7 +107,6 @@ export function readRollbackRequest(raw: RawInputs, context: InputContext): Roll
   return request;
 }
 
-const digestExpected = 'the output planDigest of the step that made the plan, sha256: and 64 hexadecimal digits';
 const sha256Expected = '64 hexadecimal digits, the SHA-256 of the Helm binary';
 const revisionExpected = 'verified, previous, or the number of a revision';
 

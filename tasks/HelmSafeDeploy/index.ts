@@ -1,25 +1,30 @@
 import { inputContext } from '../common/adapters/agent/inputFiles';
 import { processMark } from '../common/adapters/system/processes';
-import { publishDeploy } from '../common/adapters/agent/publishReport';
+import { publishDeploy, publishDeployPlan } from '../common/adapters/agent/publishReport';
 import { withDeploy } from '../common/adapters/wiring/releaseTask';
 import { runTask } from '../common/adapters/agent/runTask';
 import { announceWork, endWork } from '../common/flows/release/change';
 import { deploy } from '../common/flows/deploy/deploy';
+import { planDeploy, type PlannedDeploy } from '../common/flows/deploy/planDeploy';
 import { readDeployRequest } from './inputs';
 
 runTask(
   async (run) => {
     const { agent } = run;
     announceWork(agent, { release: '', namespace: '', revision: 0, process: processMark(process.pid) ?? '' });
-    let report;
+    let ended: PlannedDeploy;
+    let isPlan: boolean;
     try {
       const request = readDeployRequest(agent.input, inputContext(agent));
-      report = await withDeploy(run, request, deploy);
+      isPlan = request.action === 'plan';
+      ended = await withDeploy(run, request, async (start) =>
+        isPlan ? planDeploy(start) : { report: await deploy(start), plan: undefined },
+      );
     } catch (thrown) {
       endWork(agent);
       throw thrown;
     }
-    return publishDeploy(agent, report);
+    return isPlan ? publishDeployPlan(agent, ended.report, ended.plan) : publishDeploy(agent, ended.report);
   },
   ({ reason }) => ({ outcome: reason === 'Cancelled' ? 'cancelled' : 'failed', reason }),
 );

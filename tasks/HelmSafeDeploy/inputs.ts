@@ -19,6 +19,7 @@ import {
 import { isRecord } from '../common/core/kubernetes/json';
 import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/inputs/connectionInputs';
 import { lockInputDefaults, readLockRequest } from '../common/core/inputs/lockRequest';
+import { readMaxPlanAge, readPlanDigest } from '../common/core/inputs/planInputs';
 import { parseReleaseName, releaseNameExpected } from '../common/core/inputs/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 import { readSecretValues, secretValuesDefaults } from '../common/core/inputs/secretValues';
@@ -32,6 +33,9 @@ import { leafPaths, type ValuePath } from '../common/core/inputs/strvals';
 /** The same as in task.json. */
 export const inputDefaults = {
   ...connectionInputDefaults,
+  action: 'deploy',
+  planDigest: '',
+  maxPlanAge: '25h',
   createNamespace: 'false',
   releaseName: '',
   chart: '',
@@ -82,6 +86,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
     ...repair,
     ...chart,
     ...values,
+    ...readPlanInputs(read),
     createNamespace: read.boolean('createNamespace'),
     timeoutSeconds,
     onFailure: read.choice('onFailure', ['rollback', 'keep']),
@@ -98,6 +103,15 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   };
   read.finish();
   return request;
+}
+
+function readPlanInputs(read: InputReader): Pick<DeployRequest, 'action' | 'planDigest' | 'maxPlanAgeSeconds'> {
+  const planDigest = readPlanDigest(read);
+  return {
+    action: read.choice('action', ['deploy', 'plan']),
+    ...(planDigest === undefined ? {} : { planDigest }),
+    maxPlanAgeSeconds: readMaxPlanAge(read),
+  };
 }
 
 type ChartInputs = Pick<DeployRequest, 'chart' | 'chartLogins' | 'chartVersion' | 'verify' | 'dependencyUpdate'>;

@@ -138,6 +138,7 @@ function planWith(message: string): ChangePlan {
   };
   return {
     schemaVersion: 1,
+    change: 'rollback',
     subject: { kind: 'release', namespace: 'team', release: 'shop' },
     createdAt: '2026-01-01T00:00:00.000Z',
     digest,
@@ -175,6 +176,7 @@ function planWith(message: string): ChangePlan {
         deletedBy: '',
         contentDigest: '',
         goWithIt: [],
+        generated: [],
         changes: [{ path: 'spec', from: message, becomes: message }],
         fields: [{ path: 'spec', value: message, valueDigest: '' }],
         podTemplateDigest: '',

@@ -220,6 +220,7 @@ describe('the plan of a rollback, against a real API server and a real Helm', ()
     const rehearsal = await rollbackHelm.rehearse(target, { records: [], kept: [] }, new AbortController().signal);
     const made = planRollback({
       ...request,
+      change: 'rollback',
       release: 'web',
       namespace,
       history,

@@ -211,6 +211,7 @@ export function assertOutcome(end: DeployEnd, outcome: string, reason?: string):
 }
 
 const results: Readonly<Record<string, string>> = {
+  planned: 'Succeeded',
   deployed: 'Succeeded',
   recovered: 'Succeeded',
   unchanged: 'Succeeded',

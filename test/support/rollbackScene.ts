@@ -154,6 +154,7 @@ export function inputsOf(scene: Scene): ReleasePlanInputs {
   const { live: objects = [], writes = [], unserved = [], history = [], ...rest } = scene;
   const rehearsed = writes === null ? {} : { rehearsal: rehearsal(writes) };
   return {
+    change: 'rollback',
     release: 'web',
     namespace: 'shop',
     toRevision: 'verified',

@@ -66,6 +66,8 @@ function mistakes(given: Given, ...secrets: string[]): string {
 describe('the inputs of HelmSafeDeploy', () => {
   it('the smallest set of inputs gets defaults, even if the agent sends none of them', () => {
     assert.deepEqual(read(least), {
+      action: 'deploy',
+      maxPlanAgeSeconds: 90_000,
       connection: { type: 'kubernetesServiceConnection', id: 'conn' },
       createNamespace: false,
       releaseName: 'shop',
@@ -101,6 +103,9 @@ describe('the inputs of HelmSafeDeploy', () => {
 
   it('all inputs are read', () => {
     const request = read({
+      action: 'Plan',
+      planDigest: `sha256:${'a'.repeat(64)}`,
+      maxPlanAge: '1h',
       connectionType: 'none',
       namespace: 'prod',
       createNamespace: 'True',
@@ -133,6 +138,9 @@ describe('the inputs of HelmSafeDeploy', () => {
       helmPath: '/opt/helm',
     }, ['hunter22']); // prettier-ignore
     assert.deepEqual(request, {
+      action: 'plan',
+      planDigest: 'a'.repeat(64),
+      maxPlanAgeSeconds: 3600,
       connection: { type: 'none' },
       namespace: 'prod',
       createNamespace: true,

@@ -226,9 +226,9 @@ describe('the outputs', () => {
     });
   });
 
-  it('only the desired and running revision is a success', () => {
+  it('only a plan, or the desired and running revision, is a success', () => {
     const good = outcomes.filter((outcome) => taskResults[outcome] === 'Succeeded');
-    assert.deepEqual(good, ['deployed', 'unchanged', 'recovered']);
+    assert.deepEqual(good, ['planned', 'deployed', 'unchanged', 'recovered']);
   });
 });
 

@@ -24,7 +24,14 @@ function strays(
   const ref = refOf(live(declared));
   const known = { target: declared, last: present, live: live(present), ...more };
   const given = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
-  const candidate: Candidate = { key: objectKey(ref), ref, isRecreated: false, isAutoscaled: false, ...given };
+  const candidate: Candidate = {
+    key: objectKey(ref),
+    ref,
+    isRecreated: false,
+    isAutoscaled: false,
+    generated: [],
+    ...given,
+  };
   const effect = candidate.live === undefined ? 'created' : 'changed';
   const writes = [write(effect, written, isAssumed ? { isAssumed } : {})];
   return suspectsOf([candidate], rehearsal(writes)).map((suspect) => strayFields(suspect, reference));
@@ -89,6 +96,7 @@ describe('fields that a rehearsed write sets without a declaration', () => {
       live: live(present),
       isRecreated: false,
       isAutoscaled: false,
+      generated: [],
     };
     const second = write('changed', podSpec(live(present), { hostNetwork: true }), { isAssumed: true });
     const found = suspectsOf([candidate], rehearsal([write('changed', live(web('app:1', { replicas: 1 }))), second]));

@@ -78,6 +78,13 @@ export interface TestOptions {
   lost: AbortSignal;
 }
 
+/** What an upgrade of Helm was seen to do without doing it. */
+export interface RehearsedUpgrade {
+  rehearsal: Rehearsal;
+  /** The revision that Helm made; absent if Helm stopped before that. */
+  revision?: Revision;
+}
+
 interface UpgradeOptions {
   timeoutSeconds: number;
   wait: boolean;
@@ -112,8 +119,19 @@ export interface ReleaseHelm {
 
 /** Helm for one release and the chart to deploy. */
 export interface Helm extends ReleaseHelm {
-  /** Renders with a server-side dry run. Helm treats the kinds in `assumed` as served. */
-  render(signal: AbortSignal, assumed?: readonly DeclaredKind[]): Promise<Rendered>;
+  /**
+   * Renders with a server-side dry run. Helm treats the kinds in `assumed` as served, and reads `records` instead of
+   * those in its storage.
+   */
+  render(signal: AbortSignal, assumed?: readonly DeclaredKind[], records?: readonly KubeObject[]): Promise<Rendered>;
+  /**
+   * Runs the upgrade, or the install, without hooks and without crds/ against a gateway that turns each write into a
+   * server-side dry run. Nothing is changed.
+   */
+  rehearse(
+    staging: { records: readonly KubeObject[]; assumed: readonly DeclaredKind[]; kept: readonly KeptField[] },
+    signal: AbortSignal,
+  ): Promise<RehearsedUpgrade>;
   /** The kinds in the crds/ folders of the chart and its subcharts; undefined if Helm does not list them. */
   chartCrds(signal: AbortSignal): Promise<readonly DeclaredKind[] | undefined>;
   /** An abort of `signal` reaches Helm as SIGINT; Helm then marks the revision failed (measured: within 20 ms). */

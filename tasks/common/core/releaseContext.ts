@@ -89,6 +89,8 @@ export interface DeployContext extends ReleaseContext {
   /** Set if the request has metrics. */
   metrics?: MetricsPort;
   request: DeployRequest;
+  plans: PlanStore;
+  newSalt: () => string;
 }
 
 /** A deploy acquires the lease itself. */

@@ -13,12 +13,16 @@ import type { FencedRollback, Helm, HelmResult } from '../../../tasks/common/cor
 import { withGrownSize, withKept, type KeptField } from '../../../tasks/common/core/release/keptFields';
 import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release/release';
 import { testsToRun } from '../../../tasks/common/core/release/tests';
+import type { Rendering } from '../../../tasks/common/core/release/unchanged';
 import { objectStatus } from '../../../tasks/common/core/status/objectStatus';
 import { conflictWith, type FakeCluster } from './fakeCluster';
+import { fakeRehearsal } from './fakeRehearsal';
 import type { FakeStorage } from './fakeStorage';
 import type { SimulatedTime } from './simulatedTime';
 
 export interface FakeChart {
+  /** What each rendering of the chart gives in turn, if it is not the same each time. */
+  renderings?: readonly Pick<FakeChart, 'objects' | 'hooks'>[];
   version: string;
   objects: readonly KubeObject[];
   hooks?: readonly Hook[];
@@ -83,9 +87,15 @@ export function fakeHelm(
   const { release, namespace, chart, major = 3, pace = () => Promise.resolve() } = options;
   const runs: string[] = [];
   let hasDeployed = false;
+  let rendered = -1;
   let fence: FencePolicy | undefined;
   let kept: readonly KeptField[] = [];
   const manifest = manifestOf(chart.objects);
+
+  const rendering = (): Rendering => {
+    const { objects, hooks = [] } = chart.renderings?.[(rendered += 1) % chart.renderings.length] ?? chart;
+    return { manifest: manifestOf(objects), hooks, config: chart.config ?? {}, chart: chartOf(chart) };
+  };
 
   /** A deleted record is not created again. */
   const write = (record: Revision): void => {
@@ -345,7 +355,21 @@ export function fakeHelm(
       return Promise.resolve({
         ...succeeded,
         said: [],
-        rendering: { manifest, hooks: chart.hooks ?? [], config: chart.config ?? {}, chart: chartOf(chart) },
+        rendering: rendering(),
+      });
+    },
+
+    rehearse({ records, kept: fields }) {
+      const base = records
+        .map((record) => record['manifest'])
+        .findLast((text) => typeof text === 'string' && text !== '');
+      const before = typeof base === 'string' ? base : (servingManifest() ?? '');
+      const revision = (storage.records.at(-1)?.revision ?? 0) + 1;
+      const { hooks, ...content } = rendering();
+      const made = revisionOfRecord({ ...content, hooks: hooks.map((hook) => ({ ...hook, lastPhase: '' })), revision });
+      return Promise.resolve({
+        rehearsal: fakeRehearsal(cluster, { base: before, wanted: made.manifest, fields }),
+        revision: made,
       });
     },
 
@@ -510,6 +534,21 @@ export function fakeHelm(
     },
   };
   return helm;
+}
+
+function revisionOfRecord(content: Content & { revision: number }): Revision {
+  return {
+    name: '',
+    namespace: '',
+    status: 'deployed',
+    description: '',
+    lastDeployed: '',
+    config: {},
+    notes: '',
+    labels: {},
+    writtenAt: undefined,
+    ...content,
+  };
 }
 
 type Step = (what: string) => Promise<void>;

@@ -1,15 +1,12 @@
-import type { KubeObject } from '../../../tasks/common/core/kubernetes/object';
-import { manifestObjects, objectKey, refOf } from '../../../tasks/common/core/kubernetes/manifest';
 import { rulesOf } from '../../../tasks/common/core/helm/provenance';
 import type { RollbackHelm } from '../../../tasks/common/core/ports';
 import type { Rehearsal, RehearsedWrite } from '../../../tasks/common/core/helm/rehearsal';
-import type { KeptField } from '../../../tasks/common/core/release/keptFields';
 import type { Revision } from '../../../tasks/common/core/release/release';
-import { rehearsal, write } from '../rollbackScene';
+import { rehearsal } from '../rollbackScene';
 import type { FakeCluster } from './fakeCluster';
-import { merged, patchOf, type FakeHelm } from './fakeHelm';
+import type { FakeHelm } from './fakeHelm';
+import { fakeRehearsal } from './fakeRehearsal';
 import type { FakeStorage } from './fakeStorage';
-import { inNamespace, owned } from './scene';
 
 /** The result of a rehearsal: the writes of a complete one, or its ending. Never returned if it hangs. */
 export type Rehearsed = readonly RehearsedWrite[] | Partial<Rehearsal> | 'hangs';
@@ -50,39 +47,11 @@ export function workingRollbackHelm(
       };
       const base = manifestOfRecord(storage.records.at(-1));
       const wanted = manifestOfRecord(storage.records.find(({ revision }) => revision === target.revision));
-      return Promise.resolve(rehearsedRollback(cluster, { base, wanted, fields: kept }));
+      return Promise.resolve(fakeRehearsal(cluster, { base, wanted, fields: kept }, true));
     },
     async rollback(options) {
       const result = await rollback(options);
       return { result, fence: { forwarded: [], heldBack: [], refused: [], requests: { reads: 0, writes: 0 } } };
     },
   };
-}
-
-/** Helm before 4.2 fails on a live object of the target that its base lacks. */
-function rehearsedRollback(
-  cluster: FakeCluster,
-  { base, wanted, fields }: { base: string; wanted: string; fields: readonly KeptField[] },
-): Rehearsal {
-  const live = (object: KubeObject) => cluster.objects.get(objectKey(refOf(inNamespace(object))));
-  const keys = (objects: readonly KubeObject[]) => new Set(objects.map((object) => objectKey(refOf(object))));
-  const [before, after] = [manifestObjects(base), manifestObjects(wanted)];
-  const [known, kept] = [keys(before), keys(after)];
-  const stranger = after.find((object) => live(object) !== undefined && !known.has(objectKey(refOf(object))));
-  if (stranger !== undefined) {
-    const message = `no ${stranger.kind} with the name "${stranger.metadata.name}" found`;
-    return rehearsal([], { outcome: 'failed', exitCode: 1, message });
-  }
-  const gone = before.filter((object) => live(object) !== undefined && !kept.has(objectKey(refOf(object))));
-  try {
-    const written = after.map((object) => {
-      const now = live(object);
-      if (now === undefined) return write('created', owned(object));
-      const earlier = before.find((one) => objectKey(refOf(one)) === objectKey(refOf(object)));
-      return write('changed', merged(earlier ?? {}, patchOf(owned(object), now, fields), now) as KubeObject);
-    });
-    return rehearsal([...written, ...gone.map((object) => write('deleted', live(object) ?? object))]);
-  } catch (refused) {
-    return rehearsal([], { outcome: 'failed', exitCode: 1, message: (refused as Error).message });
-  }
 }

@@ -7,6 +7,7 @@ import { sha256 } from '../rollbackScene';
 import { disturbedPorts, type Disturbance } from './disturbance';
 import { fakeCluster, type FakeCluster } from './fakeCluster';
 import { fakeHelm, manifestOf, type FakeChart, type FakeHelm, type FakeHelmOptions } from './fakeHelm';
+import { fakePlanStore, type FakePlanStore } from './fakePlanStore';
 import { fakeRollbackHelm, type Rehearsed } from './fakeRollbackHelm';
 import { fakeStorage, type FakeStorage } from './fakeStorage';
 import { recordingAgent, type RecordingAgent } from './recordingAgent';
@@ -84,6 +85,7 @@ export interface Scene {
   cluster: FakeCluster;
   storage: FakeStorage;
   helm: FakeHelm;
+  plans: FakePlanStore;
   time: SimulatedTime;
   cancel: AbortController;
   /** Names of the calls of the ports. */
@@ -105,12 +107,14 @@ export async function scene(setting: Setting): Promise<Scene> {
   for (const object of setting.foreign ?? []) cluster.put(inNamespace(object));
   await time.sleep(5000, new AbortController().signal);
   const cancel = new AbortController();
+  const plans = fakePlanStore();
   const made: Scene = {
     context: undefined as unknown as DeployStart,
     agent,
     cluster,
     storage,
     helm,
+    plans,
     time,
     cancel,
     calls: [],
@@ -128,6 +132,8 @@ export async function scene(setting: Setting): Promise<Scene> {
     helm: ports.wrap('helm', helm),
     rollbackHelm: ports.wrap('rollbackHelm', fakeRollbackHelm(setting.rehearsed, helm)),
     sha256,
+    plans: ports.wrap('plans', plans),
+    newSalt: () => 'salt',
     clock: time,
     namespace,
     signal: cancel.signal,
@@ -140,6 +146,8 @@ export async function scene(setting: Setting): Promise<Scene> {
 }
 
 export const plainRequest: DeployRequest = {
+  action: 'deploy',
+  maxPlanAgeSeconds: 90_000,
   connection: { type: 'none' },
   createNamespace: false,
   releaseName: release,

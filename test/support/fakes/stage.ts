@@ -13,6 +13,7 @@ import { repair } from '../../../tasks/common/flows/deploy/repair';
 import { unreachable } from './disturbance';
 import { fakeCluster, type FakeCluster } from './fakeCluster';
 import { fakeHelm, type FakeChart, type FakeHelmOptions } from './fakeHelm';
+import { fakePlanStore } from './fakePlanStore';
 import { fakeRollbackHelm, workingRollbackHelm } from './fakeRollbackHelm';
 import { fakeStorage, type FakeStorage } from './fakeStorage';
 import { assertReport } from '../reportSchema';
@@ -399,6 +400,8 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     }),
     rollbackHelm: wrap('rollbackHelm', fakeRollbackHelm()),
     sha256,
+    plans: fakePlanStore(),
+    newSalt: () => 'salt',
     clock,
     namespace,
     signal: cancel.signal,

@@ -29,6 +29,8 @@ import { asTaskError } from '../../core/failure';
 import { summaryPage } from '../../core/lock/holder';
 import { counted } from '../../core/text/counted';
 import { redactedFields } from '../../core/text/redactedFields';
+import { planMarkdown } from '../../core/rollbackPlan/document/markdown';
+import { planOutputs } from '../../core/rollbackPlan/document/summary';
 import { planAttachmentType, planJson } from '../../core/rollbackPlan/document/document';
 import {
   rollbackClosing,
@@ -114,6 +116,26 @@ export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<T
     kind: 'deploy',
     result: taskResults[report.outcome],
     outputs: outputsOf(clean),
+  });
+}
+
+/** A step that plans shows the plan itself. */
+export function publishDeployPlan(
+  agent: TaskAgent,
+  report: DeployReport,
+  plan: ChangePlan | undefined,
+): Promise<TaskEnd> {
+  const page = summaryPage((name) => agent.environment.variable(name));
+  const clean = redactedFields(report, agent.redact);
+  const shownPlan = plan && redactedFields(plan, agent.redact);
+  return publish(agent, {
+    ...deployPublication(clean),
+    ...(shownPlan === undefined ? {} : { markdown: planMarkdown(shownPlan) }),
+    name: `HelmSafeDeploy plan ${report.release}`,
+    kind: 'plan',
+    plan: shownPlan,
+    result: taskResults[report.outcome],
+    outputs: { ...outputsOf(clean), ...planOutputs(shownPlan, { page }) },
   });
 }
 

@@ -4,18 +4,17 @@ import { apiGroup } from '../../core/kubernetes/manifest';
 import { groupVersionPath } from '../kubernetes/resources';
 import type { ApiTarget } from './apiRequest';
 import type { GatewayRequest } from './loopbackServer';
-import { jsonReply, refusalReply, type Reply } from './reply';
+import { jsonReply, type Reply } from './reply';
 import { answeredReply, isSuccess, jsonOf, type Answered, type Upstream } from './upstream';
 
-/** Discovery lists these kinds, which have no objects yet. Other reads are passed on; writes are refused. */
-export function assumeKinds(
-  upstream: Upstream,
-  kinds: readonly DeclaredKind[],
-): (request: GatewayRequest) => Promise<Reply> {
+type Handler = (request: GatewayRequest) => Promise<Reply>;
+
+/** Discovery lists these kinds, which have no objects yet. All other requests go to `next`. */
+export function assumeKinds(upstream: Upstream, kinds: readonly DeclaredKind[], next: { handle: Handler }): Handler {
   const version = new Map(versionsOf(kinds).map((each) => [groupVersionPath(each), each]));
   return async (request) => {
     const { pathname } = request;
-    if (request.asked.type !== 'read') return refusalReply(403, 'Forbidden', 'A dry run of Helm writes nothing.');
+    if (request.asked.type !== 'read') return next.handle(request);
     if (pathname === '/apis') return groups(upstream, request, kinds);
     const asked = version.get(pathname);
     if (asked !== undefined)
@@ -26,7 +25,7 @@ export function assumeKinds(
       );
     const { target } = request.asked;
     const listed = target?.name === undefined ? kinds.find((kind) => isOf(kind, target)) : undefined;
-    return listed === undefined ? upstream.passRead(request) : list(upstream, request, listed);
+    return listed === undefined ? next.handle(request) : list(next, request, listed);
   };
 }
 
@@ -140,8 +139,12 @@ function resourceOf({ plural, singular, kind, namespaced }: DeclaredKind): Field
 }
 
 /** A read of one named object needs no such answer: it gets 404 before and after the kind is installed. */
-async function list(upstream: Upstream, request: GatewayRequest, { apiVersion, kind }: DeclaredKind): Promise<Reply> {
-  const reply = await upstream.passRead(request);
+async function list(
+  next: { handle: Handler },
+  request: GatewayRequest,
+  { apiVersion, kind }: DeclaredKind,
+): Promise<Reply> {
+  const reply = await next.handle(request);
   const status = 'stream' in reply ? reply.stream.statusCode : reply.status;
   if (status !== 404) return reply;
   if ('stream' in reply) reply.stream.resume();

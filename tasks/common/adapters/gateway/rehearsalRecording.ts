@@ -1,3 +1,4 @@
+import type { DeclaredKind } from '../../core/helm/chartCrds';
 import type { KubeObject } from '../../core/kubernetes/object';
 import type { RehearsalRequests, RehearsedWrite, StorageWrite, WriteVerb } from '../../core/helm/rehearsal';
 import { type ApiTarget, describeTarget } from './apiRequest';
@@ -11,6 +12,8 @@ import { type ReleaseName, isStorage } from './releaseStorage';
 export interface Recording {
   writes: RehearsedWrite[];
   storage: StorageWrite[];
+  /** Helm's record of the revision that it made, as it was written last. */
+  record?: KubeObject;
   revision: number | undefined;
   warnings: string[];
   requests: RehearsalRequests;
@@ -18,6 +21,7 @@ export interface Recording {
 
 export interface Scene extends ReleaseName {
   upstream: Upstream;
+  newKinds: readonly DeclaredKind[];
   memory: Memory;
   readAhead: ReadAhead;
   requests: RehearsalRequests;

@@ -1,3 +1,4 @@
+import type { DeclaredKind } from '../../core/helm/chartCrds';
 import type { KubeObject } from '../../core/kubernetes/object';
 import { storedRevision } from '../../core/release/releaseRecord';
 import type { GatewayRequest } from './loopbackServer';
@@ -17,14 +18,26 @@ export interface Stage {
   recording(): Recording;
 }
 
+interface Setting {
+  /** They replace the live objects with these names. */
+  records?: readonly KubeObject[];
+  /** Kinds that are not installed yet. What Helm sends of them is remembered as it is. */
+  newKinds?: readonly DeclaredKind[];
+}
+
 /**
  * Sends every write as a dry run and remembers the result. Aggregated API servers that are built with Kubernetes'
- * library honour a dry run. `records` replace the live objects with these names.
+ * library honour a dry run.
  */
-export function rehearsalStage(upstream: Upstream, names: ReleaseName, records: readonly KubeObject[] = []): Stage {
+export function rehearsalStage(
+  upstream: Upstream,
+  names: ReleaseName,
+  { records = [], newKinds = [] }: Setting = {},
+): Stage {
   const scene: Scene = {
     ...names,
     upstream,
+    newKinds,
     memory: createMemory(),
     readAhead: createReadAhead(upstream),
     requests: { reads: 0, dryRuns: 0 },
@@ -54,7 +67,12 @@ export function rehearsalStage(upstream: Upstream, names: ReleaseName, records: 
     recording() {
       const storage = inOrder(scene.storage);
       const made = storage.filter(({ verb, refusal }) => verb === 'create' && refusal === undefined);
+      const name = made.at(-1)?.name;
+      const record = ['secrets', 'configmaps']
+        .flatMap((resource) => scene.memory.within({ apiVersion: 'v1', resource, namespace: names.namespace }))
+        .find((each) => each.name === name && each.isNew)?.object;
       return {
+        ...(record === undefined ? {} : { record }),
         writes: inOrder(scene.writes),
         storage,
         revision: made.map(({ name }) => storedRevision(scene.release, name)).at(-1),

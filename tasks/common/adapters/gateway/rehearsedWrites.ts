@@ -39,8 +39,7 @@ async function create(act: Act): Promise<Reply> {
   const answered = await dryRun(act);
   const object = storedObject(answered);
   if (object === undefined) {
-    const lacksNamespace = sent !== undefined && answered.status === 404 && isNewNamespace(scene, target.namespace);
-    return lacksNamespace ? assume(act, sent) : refused(act, answered, sent);
+    return sent !== undefined && isTooNew(act, answered.status) ? assume(act, sent) : refused(act, answered, sent);
   }
   // The name of an object that was sent as protobuf is known only after the dry run.
   if (scene.memory.recall({ ...target, name: object.metadata.name })?.object !== undefined) {
@@ -105,8 +104,7 @@ async function writeAsDryRun(act: Act): Promise<Reply> {
     return written(act, object, { isNew, status: answered.status });
   }
   const sent = act.verb === 'apply' ? sentObject(act.request) : undefined;
-  const lacksNamespace = answered.status === 404 && isNewNamespace(act.scene, act.target.namespace);
-  return sent !== undefined && lacksNamespace ? assume(act, sent) : refused(act, answered, sent);
+  return sent !== undefined && isTooNew(act, answered.status) ? assume(act, sent) : refused(act, answered, sent);
 }
 
 /** Nobody reads a status or a scale back, so nothing is remembered. */
@@ -143,6 +141,14 @@ async function assume(act: Act, sent: KubeObject): Promise<Reply> {
   act.scene.memory.remember(act.target, object, true);
   await record(act, { name: sent.metadata.name, effect: 'created', object, isAssumed: true });
   return objectReply(201, object);
+}
+
+/** The API server knows neither the namespace nor the kind yet, and the real change creates them first. */
+function isTooNew({ scene, target }: Act, status: number): boolean {
+  const isNewKind = scene.newKinds.some(
+    ({ apiVersion, plural }) => apiVersion === target.apiVersion && plural === target.resource,
+  );
+  return status === 404 && (isNewKind || isNewNamespace(scene, target.namespace));
 }
 
 function isNewNamespace({ memory }: Scene, namespace: string | undefined): boolean {

@@ -8,16 +8,14 @@ import { TaskError } from '../../core/failure';
 import { fieldWarning } from '../../core/kubernetes/fieldWarnings';
 import { clipped, lineReader } from '../../core/text/foreignText';
 import { helmFailureReason, helmMessage, isEchoOfError, withoutObjects } from '../../core/helm/helmFailure';
-import type { Helm, HelmResult, ReleaseHelm, Rendered, RollbackOptions } from '../../core/ports';
+import type { Helm, HelmResult, RehearsedUpgrade, ReleaseHelm, Rendered, RollbackOptions } from '../../core/ports';
 import { isRecord } from '../../core/kubernetes/json';
 import { filterFlags } from '../../core/release/tests';
 import { helmBuildTemplate, parseHelmBuild, type HelmBuild, type HelmCapabilities } from '../../core/helm/provenance';
 import { revisionOf } from '../../core/release/releaseRecord';
 import { privateValuesText } from '../../core/inputs/setValues';
-import { assumeKinds } from '../gateway/assumeKinds';
 import { passesAll, type FencePolicy } from '../../core/helm/fence';
 import { openFence, type FenceOptions } from '../gateway/openFence';
-import { openGateway, unthrottled } from '../gateway/openGateway';
 import type { Redact, SecretFinder } from '../../core/text/secrets';
 import { withoutSecretVariables } from '../../core/text/secretSources';
 import {
@@ -35,6 +33,7 @@ import { mistakesError } from '../../core/inputs/inputs';
 import { checkValuesFile } from '../../core/inputs/valuesFile';
 import { fetchValues } from './fetchValues';
 import { readInTurns } from './readInTurns';
+import { onStage, rehearsedUpgrade } from './rehearseUpgrade';
 import type { PrivateFolder } from '../agent/privateFolder';
 import { runProcess, type ProcessOptions } from '../system/process';
 import type { Rendering } from '../../core/release/unchanged';
@@ -144,6 +143,7 @@ export function createHelm(options: HelmOptions): Helm {
   const helm = createReleaseHelm(options);
   const { secretValues } = options;
   const stdin = secretValues !== undefined && 'stdin' in secretValues ? { stdin: secretValues.stdin } : {};
+  const stageOptions = { ...options, askToken: options.identity?.askToken };
   let prepared: Promise<PreparedInputs> | undefined;
 
   async function upgradeArguments(signal: AbortSignal): Promise<string[]> {
@@ -161,7 +161,7 @@ export function createHelm(options: HelmOptions): Helm {
   return {
     ...helm,
 
-    async render(signal, assumed = []): Promise<Rendered> {
+    async render(signal, assumed = [], records = []): Promise<Rendered> {
       // Helm 3 spends most of the dry run of a large chart on this validation (0.9 s of 1.1 s for 50 Deployments,
       // measured). The upgrade validates again before it changes anything.
       const args = [
@@ -176,12 +176,32 @@ export function createHelm(options: HelmOptions): Helm {
       const onLine = (line: string): number => said.push(line);
       const run = (how: Partial<HelmOptions>): Promise<HelmResult> =>
         runHelm({ ...options, onLine, ...how }, args, { capture: true, interrupt: signal, ...stdin });
-      const result = await (assumed.length === 0 ? run({}) : assumingKinds(options, assumed, run));
+      const isLive = assumed.length === 0 && records.length === 0;
+      const { result } = isLive
+        ? { result: await run({}) }
+        : await onStage(stageOptions, { assumed, records }, async (how) => ({ result: await run(how) }));
       const rendered = { ...result, stdout: '', said };
       if (!result.ok) return rendered;
       const rendering = renderingOf(result.stdout);
       await readInTurns(rendering.manifest);
       return { ...rendered, rendering };
+    },
+
+    async rehearse(staging, signal): Promise<RehearsedUpgrade> {
+      const timeoutMs = rehearsalSeconds * 1000;
+      const more = ['--no-hooks', '--skip-crds', '--history-max', '0', '--timeout', `${rehearsalSeconds}s`];
+      const args = [...(await upgradeArguments(signal)), ...more];
+      const onLine = (): void => undefined;
+      const { result, stage } = await onStage(stageOptions, staging, async (how, stage) => ({
+        result: await runHelm({ ...options, onLine, ...how }, args, {
+          capture: false,
+          interrupt: signal,
+          timeoutMs,
+          ...stdin,
+        }),
+        stage,
+      }));
+      return rehearsedUpgrade(result, stage);
     },
 
     async chartCrds(signal): Promise<readonly DeclaredKind[] | undefined> {
@@ -228,6 +248,8 @@ export function createHelm(options: HelmOptions): Helm {
 }
 
 const testEndsWithinMs = 2_000;
+/** A rehearsal waits for nothing, so a longer run hangs. */
+export const rehearsalSeconds = 120;
 
 /**
  * Answers each change of Helm's record as if it was done. While tests are filtered, Helm would store the record without
@@ -249,25 +271,6 @@ async function behindFence(
     return await run({ ...options, kubeconfig: fence.kubeconfig, identity: undefined, environment });
   } finally {
     await fence.close();
-  }
-}
-
-/** Runs Helm against the cluster as it will be when these kinds are installed. */
-async function assumingKinds(
-  options: HelmOptions,
-  kinds: readonly DeclaredKind[],
-  run: (how: Partial<HelmOptions>) => Promise<HelmResult>,
-): Promise<HelmResult> {
-  const askToken = options.identity?.askToken;
-  const gateway = await openGateway({ ...options, askToken }, (upstream) => assumeKinds(upstream, kinds));
-  try {
-    const environment = { ...options.environment, ...gateway.environment, ...unthrottled };
-    const result = await run({ kubeconfig: gateway.kubeconfig, identity: undefined, environment });
-    const [failure] = gateway.failures();
-    if (!result.ok && !result.cancelled && failure !== undefined) throw failure;
-    return result;
-  } finally {
-    await gateway.close();
   }
 }
 

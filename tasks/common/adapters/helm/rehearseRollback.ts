@@ -38,7 +38,7 @@ export async function rehearseRollback(options: RehearsalOptions): Promise<Rehea
   const { release, namespace, records } = options;
   let stage: Stage | undefined;
   const gateway = await openGateway(options, (upstream) => {
-    const made = rehearsalStage(upstream, { release, namespace }, records);
+    const made = rehearsalStage(upstream, { release, namespace }, records === undefined ? {} : { records });
     stage = made;
     return (request) => made.handle(request);
   });
@@ -53,7 +53,7 @@ export async function rehearseRollback(options: RehearsalOptions): Promise<Rehea
     const outcome = outcomeOf(result);
     const [failure] = gateway.failures();
     if (outcome === 'failed' && failure !== undefined) throw failure;
-    const recording = seen();
+    const { record: _record, ...recording } = seen();
     const ended = endOf(outcome, errorOutput, recording);
     const requests = { ...recording.requests, reads: recording.requests.reads - readBefore };
     return { ...recording, ...ended, requests, exitCode: result.exitCode, durationMs: result.durationMs };
@@ -66,7 +66,7 @@ export async function rehearseRollback(options: RehearsalOptions): Promise<Rehea
 function endOf(
   outcome: Rehearsal['outcome'],
   errorOutput: string,
-  { revision }: Recording,
+  { revision }: Pick<Recording, 'revision'>,
 ): Pick<Rehearsal, 'outcome' | 'message'> {
   if (outcome !== 'completed') return { outcome, message: helmMessage(errorOutput) };
   if (revision !== undefined) return { outcome, message: '' };

@@ -9,7 +9,7 @@ import { withoutCredentials } from '../../core/text/secretSources';
 import { openFence } from '../gateway/openFence';
 import type { GatewayOptions } from '../gateway/openGateway';
 import { rehearseRollback } from './rehearseRollback';
-import { createReleaseHelm, helmBuild, type ReleaseHelmOptions } from './helm';
+import { createReleaseHelm, helmBuild, rehearsalSeconds, type ReleaseHelmOptions } from './helm';
 import type { PrivateFolder } from '../agent/privateFolder';
 
 interface RollbackHelmOptions {
@@ -18,9 +18,6 @@ interface RollbackHelmOptions {
   onSecret: (secret: string) => void;
   helmSha256?: string;
 }
-
-/** A rehearsal waits for nothing, so a longer run hangs. */
-const rehearsalSeconds = 120;
 
 export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
   const { helm, folder, onSecret, helmSha256 } = options;

@@ -221,6 +221,13 @@ async function readRevision({ object, revision }: Stored, reading: Reading): Pro
   }
 }
 
+/** The revision in a record of Helm, with its descriptions as they are. Throws `RecordUnreadable`. */
+export async function recordIn(object: KubeObject): Promise<Revision> {
+  const driver = driverNamed(object.kind.toLowerCase());
+  const { namespace = '', labels = {} } = object.metadata;
+  return revisionOf(await readRecord(object, driver), { namespace, labels, writtenAt: undefined });
+}
+
 /** Throws `RecordUnreadable`. */
 async function readRecord(object: KubeObject, driver: Driver): Promise<ReleaseRecord> {
   const { name, namespace } = object.metadata;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { valueOfFlag } from '../../core/inputs/argumentsInput';
 import type { DeployRequest, ReleaseRequest } from '../../core/inputs/deployRequest';
@@ -27,7 +28,7 @@ import { prepareChartLogins, type AzureRegistry } from '../helm/chartLogins';
 import { decryptValues } from '../helm/secretValues';
 import { helmLoginSecrets } from '../helm/helmLoginFiles';
 import { createHelm, type ReleaseHelmOptions } from '../helm/helm';
-import { sha256 } from '../helm/planStore';
+import { createPlanStore, sha256 } from '../helm/planStore';
 import { isProcessGone, processMark } from '../system/processes';
 import { createRollbackHelm } from '../helm/rollbackHelm';
 import type { Transport } from '../kubernetes/transport';
@@ -125,10 +126,17 @@ export async function withDeploy<T>(
       secrets,
       ...(secretValues === undefined ? {} : { secretValues }),
     });
+    const { cluster, namespace, storage } = start;
+    const subject = request.releaseName;
+    const plans = createPlanStore(cluster, { namespace, subject, kind: storage.kind, redact: agent.redact });
     return withMetrics(run, request, transport, (metrics) =>
-      flow({ ...start, request, helm, ...(metrics === undefined ? {} : { metrics }) }),
+      flow({ ...start, request, helm, plans, newSalt, ...(metrics === undefined ? {} : { metrics }) }),
     );
   });
+}
+
+export function newSalt(): string {
+  return randomBytes(32).toString('base64url');
 }
 
 function azureRegistryOf({ agent, signal }: TaskRun, { chart, connection }: DeployRequest): AzureRegistry | undefined {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readProvenApproval } from '../../core/approval/proven';
 import { holderOf } from '../../core/lock/holder';
 import type { RollbackTaskRequest } from '../../core/inputs/rollbackRequest';
@@ -9,7 +8,7 @@ import { withCluster } from './clusterTask';
 import { createReleaseHelm } from '../helm/helm';
 import { createPlanStore, sha256 } from '../helm/planStore';
 import { isProcessGone, processMark } from '../system/processes';
-import { withRelease } from './releaseTask';
+import { newSalt, withRelease } from './releaseTask';
 import type { TaskRun } from '../agent/runTask';
 import type { PlainStart, ReleaseRollbackStart } from '../../core/releaseContext';
 
@@ -62,8 +61,4 @@ function withWorkloads<T>(
       plans: createPlanStore(cluster, { namespace, subject, kind: 'ConfigMap', redact: agent.redact }),
     });
   });
-}
-
-function newSalt(): string {
-  return randomBytes(32).toString('base64url');
 }

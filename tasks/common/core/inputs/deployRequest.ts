@@ -69,6 +69,10 @@ export interface RepairRequest extends ReleaseRequest {
 
 /** The request of the pipeline's author, checked as far as possible without a cluster. */
 export interface DeployRequest extends RepairRequest {
+  action: 'deploy' | 'plan';
+  /** 64 hexadecimal digits. The deploy is refused if its plan is not this one any more. */
+  planDigest?: string;
+  maxPlanAgeSeconds: number;
   createNamespace: boolean;
   chart: ChartSource;
   /** An exact version or a range. */

@@ -1,3 +1,4 @@
+import { isRecord } from './json';
 import { at } from './read';
 
 /* A path names an item of a list by its key, as structured-merge-diff does, so that inserted items do not change it. */
@@ -31,10 +32,25 @@ export function lastField(path: Path): string {
 export function valueAt(value: unknown, path: Path): unknown {
   return path.reduce((inner, step) => {
     if (typeof step === 'string') return at(inner, step);
-    if (!Array.isArray(inner)) return undefined;
-    if (typeof step === 'number') return inner[step] as unknown;
-    return inner.find((item) => step.by.every((name) => keyField(item, name) === keyField(step.item, name))) as unknown;
+    return Array.isArray(inner) ? (inner.find((item, index) => isAt(step, item, index)) as unknown) : undefined;
   }, value);
+}
+
+/** A copy with another value at the path; the value itself if it has no such field. */
+export function withValueAt(value: unknown, path: Path, becomes: unknown): unknown {
+  const [step, ...below] = path;
+  if (step === undefined) return becomes;
+  if (typeof step !== 'string') {
+    if (!Array.isArray(value)) return value;
+    return value.map((item, index) => (isAt(step, item, index) ? withValueAt(item, below, becomes) : item) as unknown);
+  }
+  if (!isRecord(value) || !Object.hasOwn(value, step)) return value;
+  return { ...value, [step]: withValueAt(value[step], below, becomes) };
+}
+
+function isAt(step: Exclude<PathStep, string>, item: unknown, index: number): boolean {
+  if (typeof step === 'number') return index === step;
+  return step.by.every((name) => keyField(item, name) === keyField(step.item, name));
 }
 
 /** The fields of keys that a manifest may leave out (core/v1, ContainerPort and ServicePort). */

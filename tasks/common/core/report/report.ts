@@ -6,7 +6,8 @@ import { clipped, splitLines } from '../text/foreignText';
 import { metricsMarkdown, type ReportedMetric } from './metrics';
 import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../text/markdown';
 
-export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
+export type Outcome =
+  'planned' | 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
 
 /** `healthy`: every object was seen alive and ready. */
 export type ServingHealth = 'healthy' | 'unhealthy' | 'unknown';
@@ -87,6 +88,8 @@ export interface ReportedEvidence {
 export interface DeployReport {
   schemaVersion: 1;
   task: 'HelmSafeDeploy';
+  /** Absent for a deploy. */
+  action?: 'plan';
   release: string;
   namespace: string;
   outcome: Outcome;
@@ -116,6 +119,13 @@ export interface DeployReport {
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
   leftovers: readonly ReportedLeftover[];
+  /** The digest of the plan that was made, or that the deploy was given. */
+  planDigest?: string;
+  risk?: 'none' | 'low' | 'high' | 'refused';
+  /** How many objects the plan deletes. */
+  deletions?: number;
+  /** How the deploy differs from its plan, in sentences. */
+  differences?: readonly string[];
   /** The newest revisions in Helm's history at the end of the step, oldest first. */
   history?: readonly ReportedRevision[];
   /** The tests that the step has run, in their order. */
@@ -147,6 +157,7 @@ export type TaskResult = 'Succeeded' | 'Failed';
 
 /** A deploy that was rolled back failed: the release does not run the requested version. */
 export const taskResults: Record<Outcome, TaskResult> = {
+  planned: 'Succeeded',
   deployed: 'Succeeded',
   unchanged: 'Succeeded',
   recovered: 'Succeeded',
@@ -157,6 +168,7 @@ export const taskResults: Record<Outcome, TaskResult> = {
 };
 
 export const outcomeWords: Record<Outcome, string> = {
+  planned: 'planned',
   deployed: 'deployed',
   unchanged: 'unchanged',
   recovered: 'recovered and deployed',
@@ -277,6 +289,8 @@ export function closingOf(report: DeployReport, { afterIssue = false } = {}): st
   }
   if (report.failedWorkload !== '') lines.push(...proofOf(report));
   if (!afterIssue) lines.push(servingSentence(report));
+  for (const difference of (report.differences ?? []).slice(0, differencesShown)) lines.push(`- ${difference}`);
+  if (report.outcome === 'planned') lines.push(`Digest of the plan: ${report.planDigest ?? ''}`);
   lines.push(...reservationLines(report));
   lines.push(...servicePodsWords(report.services ?? []));
   for (const kept of report.leftovers.filter((left) => left.keptBecause !== '')) {
@@ -285,6 +299,8 @@ export function closingOf(report: DeployReport, { afterIssue = false } = {}): st
   if (report.advice !== '') lines.push(report.advice);
   return lines.join('\n');
 }
+
+const differencesShown = 20;
 
 function reservationLines({ reservations = [] }: DeployReport): string[] {
   return reservations.map(({ message }) => `Not verified: ${message}`);
@@ -306,6 +322,7 @@ export function summaryOf(report: DeployReport): string {
     `## ${cell(deploySubject(report))}: ${outcomeWords[report.outcome]}`,
     blamingMarkdown(report),
     sinceSentence(report),
+    (report.differences ?? []).map((one) => `- ${cell(one)}`).join('\n'),
     factTable(rows),
     reservationLines(report)
       .map((line) => `- ${cell(line)}`)

@@ -4,12 +4,13 @@ import { hookObject } from '../kubernetes/manifest';
 import type { Revision } from '../release/release';
 import { candidates } from './objects/candidates';
 import { planDigest } from './model/digest';
-import { recordDigest } from './model/recordDigest';
+import { givenDigest, recordDigest } from './model/recordDigest';
 import { changesNothing } from './execution/execution';
 import { finding, findingCodes, isRefusal, type PlanFinding } from './model/findings';
 import { secretRedactor } from './objects/hiddenSecrets';
-import { hookFindings, plannedHooks } from './objects/hooks';
+import { deployHooks, hookFindings, plannedHooks } from './objects/hooks';
 import { irreversibleSteps, possibleMigrations } from './judging/irreversible';
+import { deployFindings } from './judging/deploy';
 import { helmFindings, objectFindings, rehearsalFindings, servedFindings, type Judged } from './judging/judge';
 import { plannedObject } from './objects/objects';
 import { manifestReader, type ManifestReader } from './model/places';
@@ -21,13 +22,16 @@ import type { ReleasePlanInputs, RevisionFacts, Risk, ChangePlan } from './model
 
 /** Never throws: a rollback that is impossible gives a plan with the risk `refused`. */
 export function planRollback(inputs: ReleasePlanInputs): ChangePlan {
-  const choice = chooseTarget(inputs.history, inputs.release, inputs);
-  const { present, target } = choice;
+  return planChange(inputs, chooseTarget(inputs.history, inputs.release, inputs));
+}
+
+/** Plans the change to the target of `choice`. Never throws. */
+export function planChange(inputs: ReleasePlanInputs, choice: TargetChoice): ChangePlan {
+  const { target } = choice;
   const read = manifestReader();
   const unreadable = [target, ...choice.passed].flatMap((revision) => unreadableFinding(revision, read));
   const findings = [...choice.findings, ...unreadable, ...helmFindings(inputs.helm, inputs.policy)];
-  const canLook = present !== undefined && target !== undefined && unreadable.length === 0;
-  const looked = canLook ? look(inputs, read, choice.passed, { present, target }) : nothing;
+  const looked = target === undefined || unreadable.length > 0 ? nothing : look(inputs, read, choice, target);
   return finished(inputs, unreadable.length > 0 ? () => [] : read, choice, {
     ...looked,
     findings: [...findings, ...looked.findings],
@@ -45,26 +49,41 @@ const nothing: Looked = { judged: [], hooks: [], findings: [] };
 function look(
   inputs: ReleasePlanInputs,
   read: ManifestReader,
-  passed: readonly Revision[],
-  { present, target }: { present: Revision; target: Revision },
+  { present, passed }: TargetChoice,
+  target: Revision,
 ): Looked {
-  const { rehearsal, policy, served, sha256, seal } = inputs;
+  const { change, deploy, rehearsal, served, sha256, seal } = inputs;
   const all = candidates(inputs, read, target, passed);
   const isRehearsed = rehearsal?.outcome === 'completed';
+  const isLastApplied = change === 'rollback' || present?.status === 'deployed';
   const judged = all.flatMap((candidate) => {
-    const object = plannedObject(candidate, { isRehearsed, served, sha256, seal });
+    const object = plannedObject(candidate, { change, isLastApplied, isRehearsed, served, sha256, seal });
     return object === undefined ? [] : [{ candidate, object }];
   });
-  const hooks = plannedHooks(target, present, inputs);
+  const objects = judged.map(({ object }) => object);
+  const hooks =
+    deploy === undefined
+      ? plannedHooks(target, present, inputs)
+      : deployHooks(target, inputs, deploy.isSame && changesNothing({ objects }));
   const findings = [
-    ...servedFindings(read, target, inputs.baseManifest ?? present.manifest, inputs),
+    ...servedFindings(read, target, inputs.baseManifest ?? present?.manifest ?? '', inputs),
     ...rehearsalFindings(rehearsal, all, inputs, target),
     ...objectFindings(judged, inputs),
-    ...irreversibleSteps(passed, policy.allowIrreversible, read),
-    ...possibleMigrations(passed),
+    ...(deploy === undefined
+      ? leavingFindings(passed, inputs, read)
+      : deployFindings({ judged, hooks, target }, deploy, read)),
     ...hookFindings(hooks),
   ];
   return { judged, hooks, findings };
+}
+
+/** What a rollback leaves behind cannot always be undone. */
+function leavingFindings(
+  passed: readonly Revision[],
+  { policy }: ReleasePlanInputs,
+  read: ManifestReader,
+): PlanFinding[] {
+  return [...irreversibleSteps(passed, policy.allowIrreversible, read), ...possibleMigrations(passed)];
 }
 
 function unreadableFinding(revision: Revision | undefined, read: ManifestReader): PlanFinding[] {
@@ -84,25 +103,26 @@ function finished(
   choice: TargetChoice,
   { judged, hooks, findings }: Looked,
 ): ChangePlan {
-  const { release, namespace, helm, rehearsal, toRevision, now, policy } = inputs;
+  const { change, release, namespace, helm, rehearsal, toRevision, now, policy } = inputs;
   const facts = (revision: Revision): RevisionFacts => revisionFacts(revision, inputs);
   const objects = judged.map(({ object }) => object);
   const plan = {
     schemaVersion: 1 as const,
+    change,
     subject: { kind: 'release' as const, namespace, release },
     createdAt: now.toISOString(),
     risk: riskOf(findings, { objects, hooks }),
     toRevision: String(toRevision),
     present: choice.present === undefined ? null : facts(choice.present),
     target: choice.target === undefined ? null : facts(choice.target),
-    targetRecord:
-      choice.target === undefined || inputs.seal === undefined ? '' : recordDigest(choice.target, inputs.seal),
+    targetRecord: sealedRecord(choice.target, inputs),
     passed: choice.passed.map(facts),
     helm: { version: helm.version, provenance: helm.from, rehearsal: rehearsal?.outcome ?? ('none' as const) },
     allowPodDelete: policy.allowPodDelete && judged.some(mayTrap),
     objects,
     hooks,
-    findings: bySeverity(findings),
+    // The switches are inputs of a rollback.
+    findings: bySeverity(change === 'rollback' ? findings : findings.map((one) => ({ ...one, allowedBy: '' }))),
     trappedPods: judged.flatMap(({ candidate, object }) =>
       isStatefulSet(candidate.ref) && candidate.live !== undefined && candidate.target !== undefined
         ? trappedPods(candidate.live, inputs.pods, object.restartsPods).map(({ metadata }) => metadata.name)
@@ -114,16 +134,25 @@ function finished(
   return { ...clean, digest: planDigest(clean, inputs.sha256) };
 }
 
+/** Another rendering of a chart may have other values in its manifest, so only what a deploy is given counts. */
+function sealedRecord(target: Revision | undefined, { change, seal }: ReleasePlanInputs): string {
+  if (target === undefined || seal === undefined) return '';
+  return change === 'deploy' ? givenDigest(target, seal) : recordDigest(target, seal);
+}
+
 function mayTrap({ candidate, object }: Judged): boolean {
   return object.restartsPods && candidate.live !== undefined && canTrap(candidate.live);
 }
 
-function revisionFacts(revision: Revision, { deployedBy, history }: ReleasePlanInputs): RevisionFacts {
+function revisionFacts(
+  revision: Revision,
+  { change, deployedBy, history, toRevision }: ReleasePlanInputs,
+): RevisionFacts {
   const { chart, status, lastDeployed, description } = revision;
   return {
     revision: revision.revision,
     status,
-    proof: proofOf(revision, history),
+    proof: change === 'deploy' && revision.revision === toRevision ? 'unproven' : proofOf(revision, history),
     chart: `${chart.name} ${chart.version}`.trim(),
     appVersion: chart.appVersion,
     deployedAt: lastDeployed,

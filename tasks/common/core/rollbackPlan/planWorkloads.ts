@@ -34,6 +34,7 @@ export function planWorkloads(inputs: WorkloadPlanInputs): ChangePlan {
   const objects = planned.flatMap(({ object }) => object ?? []);
   const findings = planned.flatMap((one) => one.findings);
   const plan = {
+    change: 'rollback' as const,
     schemaVersion: 1 as const,
     subject: {
       kind: 'workloads' as const,
@@ -79,7 +80,7 @@ function plannedWorkload(workload: PlainWorkload, inputs: WorkloadPlanInputs): P
       ...ownerFindings(name, live),
       ...pausedFinding(name, live),
       ...heldFindings(name, live, after, inputs),
-      ...trapFinding(name, trapped, inputs.policy),
+      ...trapFinding(name, trapped, { change: 'rollback', policy: inputs.policy }),
       ...targetFindings(name, undo.past),
     ],
   };
@@ -110,7 +111,9 @@ function heldFindings(
 ): PlanFinding[] {
   const hold = podHold(after);
   const changes = changesPods(after, { live, after });
-  return hold === undefined ? [] : heldFinding(name, { live, hold, isByHand: false, changes, policy });
+  return hold === undefined
+    ? []
+    : heldFinding(name, { change: 'rollback', live, hold, isByHand: false, changes, policy });
 }
 
 function rehearsalFindings(name: string, rehearsed: PlainWorkload['rehearsed']): PlanFinding[] {
@@ -184,6 +187,7 @@ function objectFor(
     changes: fieldChanges({ live: before }, changes),
     fields: fieldValues({ live: before, after: then }, { changes, fate: 'patched', seal: undefined, sha256, bare: {} }),
     goWithIt: [],
+    generated: [],
     images: imageChanges(live, after),
     restartsPods: isWritten && makesPods(ref, after) && (podHold(after)?.isPartial ?? true),
     mayRunAgain: false,

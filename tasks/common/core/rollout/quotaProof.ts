@@ -76,7 +76,7 @@ function stays(pod: KubeObject, own: OwnPods, now: Date): boolean {
 }
 
 /** At least what the pod counts for in a quota; 0 for resources that are not known. */
-function amountOf(pod: KubeObject, resource: string): number {
+export function amountOf(pod: KubeObject, resource: string): number {
   if (resource === 'pods' || resource === 'count/pods') return 1;
   const [, field = 'requests', name = ''] =
     /^(?:(requests|limits)\.)?(cpu|memory|ephemeral-storage)$/.exec(resource) ?? [];

@@ -11,6 +11,8 @@ import type { KubeObject } from '../../core/kubernetes/object';
 import { manifestKey, manifestObjects } from '../../core/kubernetes/manifest';
 import type { DeployContext } from '../../core/releaseContext';
 
+type AccessContext = Pick<DeployContext, 'cluster' | 'namespace' | 'storage'>;
+
 /**
  * Refuses a deploy that a missing right would stop half way. Checks only the rights that are certainly needed: to
  * create what the release does not have yet, to patch what it has, and to keep Helm's record. Where the API server
@@ -18,7 +20,7 @@ import type { DeployContext } from '../../core/releaseContext';
  * Helm installs first.
  */
 export async function checkAccess(
-  context: DeployContext,
+  context: AccessContext,
   desiredManifest: string,
   servingManifest: string,
   assumed: readonly DeclaredKind[] = [],
@@ -51,7 +53,7 @@ const definition: ApiResource = {
 };
 
 async function needsOf(
-  context: DeployContext,
+  context: AccessContext,
   object: KubeObject,
   exists: boolean,
   assumed: readonly DeclaredKind[],

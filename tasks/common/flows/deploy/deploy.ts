@@ -1,12 +1,4 @@
-import {
-  endingFor,
-  endingOfRollout,
-  endingThen,
-  reportedObjects,
-  wellEnded,
-  type Ending,
-} from '../../core/report/ending';
-import { asTaskError, type FailureReason } from '../../core/failure';
+import { endingFor, endingOfRollout, reportedObjects, wellEnded, type Ending } from '../../core/report/ending';
 import { isDeadInstall, isEdited, wasServing } from '../../core/release/history';
 import { objectName } from '../../core/kubernetes/manifest';
 import type { Before } from '../../core/metrics/condition';
@@ -34,7 +26,9 @@ import { bakeUpgrade, metricsBefore } from './bakeUpgrade';
 import { checkTestNames, smokeTest, smokeTestUnchanged } from './smokeTest';
 import { unchanged } from './unchanged';
 import { upgrade } from './upgrade';
-import { cancelledWith, removeRelease } from './uninstall';
+import { refuseOtherPlan } from './approvedDeploy';
+import { endingOfError } from './endingOfError';
+import { removeRelease } from './uninstall';
 import type { Reservation } from '../../core/rollout/reservations';
 import { desiredObjects } from '../release/desiredObjects';
 import { fail, unfollowed } from './failedDeploy';
@@ -130,20 +124,8 @@ function lostEnding(ending: Ending): Ending {
   return endingFor('failed', 'LeaseLost', `${message} ${ending.message}`);
 }
 
-const refusals = new Set<FailureReason>(['ReleasePending', 'ReleaseLocked', 'StorageUnsupported']);
-
-function endingOfError(thrown: unknown, found: Ending | undefined, signal: AbortSignal): Ending {
-  if (found !== undefined) {
-    const both = endingThen(found, thrown);
-    return signal.aborted ? cancelledWith(both.message) : both;
-  }
-  const error = asTaskError(thrown);
-  if (signal.aborted || error.reason === 'Cancelled') return cancelledWith(error.message);
-  const outcome = refusals.has(error.reason) ? 'refused' : 'failed';
-  return endingFor(outcome, error.reason, error.message, String(error.facts['object'] ?? ''));
-}
-
 async function deployChart(context: DeployContext, progress: DeployProgress, asked: AskedHelm): Promise<Ending> {
+  await refuseOtherPlan(context, progress, asked.rendered);
   const deadline = later(context.clock.now(), context.request.timeoutSeconds);
   const seen = await readTwice(context, progress, asked);
   progress.helmVersion = seen.capabilities.version;

@@ -14,7 +14,7 @@ import { chainFrom, lastGood } from '../../core/release/history';
 import type { Revision } from '../../core/release/release';
 import { instancesQuery } from '../../core/rollbackPlan/model/definitions';
 import { stopIfCancelled, type DeployContext } from '../../core/releaseContext';
-import { giveRecord, type GivenBase } from '../release/mergeBase';
+import { giveRecord, type GivenBase, type PlannedBase } from '../release/mergeBase';
 import type { DeployProgress } from '../release/deployProgress';
 import { liveRef } from '../release/desiredObjects';
 import { withRetries } from '../steps/withRetries';
@@ -24,8 +24,10 @@ interface LiveData extends DroppedData {
   live: KubeObject;
 }
 
+type DataContext = Pick<DeployContext, 'agent' | 'cluster' | 'clock' | 'namespace' | 'request' | 'signal'>;
+
 /** Returns the dropped data of the release that is still there, in the order of its deletion. */
-async function liveData(context: DeployContext, history: readonly Revision[], wanted: string): Promise<LiveData[]> {
+async function liveData(context: DataContext, history: readonly Revision[], wanted: string): Promise<LiveData[]> {
   const { cluster, namespace, request } = context;
   const release = { name: request.releaseName, namespace };
   const found = droppedData(history, wanted, namespace).map(async (dropped): Promise<LiveData[]> => {
@@ -47,22 +49,45 @@ export async function holdDataBack(
   history: readonly Revision[],
   wanted: string,
 ): Promise<GivenBase | undefined> {
-  const edited = history.findLast(({ status }) => status === 'deployed');
-  if (edited === undefined) return undefined;
-  const held = await liveData(context, [edited], wanted);
-  if (held.length === 0) return undefined;
-  const names = held.map(({ ref }) => objectName(ref)).join(', ');
+  const base = await heldBase(context, history, wanted);
+  if (base === undefined) return undefined;
+  const { edited } = base;
+  const names = base.held.map(objectName).join(', ');
   context.agent.log(
     `The chart no longer declares ${names}. Helm is kept from deleting what may hold data before the new revision is verified healthy.`,
   );
-  const manifest = manifestWithout(edited.manifest, context.namespace, new Set(held.map(({ key }) => key)));
-  const given = await giveRecord(context, history, { edited, manifest, leftovers: [] });
+  const given = await giveRecord(context, history, base);
   if (given.edited !== undefined) return given;
   throw new TaskError(
     'ChartInvalid',
     `The chart no longer declares ${names}, which may hold data, and Helm's record of revision ${edited.revision} has no room to keep Helm from deleting it. ` +
       'Annotate what has to stay with helm.sh/resource-policy=keep, or leave it in the chart, and run the step again.',
   );
+}
+
+/** The base in which Helm does not see the data that the chart drops; undefined if the chart drops none. */
+export async function heldBase(
+  context: DataContext,
+  history: readonly Revision[],
+  wanted: string,
+): Promise<(PlannedBase & { held: readonly ObjectRef[] }) | undefined> {
+  const edited = history.findLast(({ status }) => status === 'deployed');
+  if (edited === undefined) return undefined;
+  const held = await liveData(context, [edited], wanted);
+  if (held.length === 0) return undefined;
+  const manifest = manifestWithout(edited.manifest, context.namespace, new Set(held.map(({ key }) => key)));
+  return { edited, manifest, leftovers: [], held: held.map(({ ref }) => ref) };
+}
+
+/** What a deploy would do with the dropped data; `keptBecause` is empty for an object that it would delete. */
+export async function droppedFates(
+  context: DataContext,
+  history: readonly Revision[],
+  wanted: string,
+): Promise<{ ref: ObjectRef; keptBecause: string }[]> {
+  const scope = context.request.deleteData ? history : chainFrom(history, lastGood(history));
+  const data = await liveData(context, scope, wanted);
+  return Promise.all(data.map(async (each) => ({ ref: each.ref, keptBecause: (await keptFor(context, each)) ?? '' })));
 }
 
 /**
@@ -89,7 +114,7 @@ export async function settleDroppedData(
   }
 }
 
-async function keptFor(context: DeployContext, { ref, live, wasGood }: LiveData): Promise<string | undefined> {
+async function keptFor(context: DataContext, { ref, live, wasGood }: LiveData): Promise<string | undefined> {
   const { namespace, request } = context;
   const { deleteData } = request;
   return reasonToKeep({
@@ -102,7 +127,7 @@ async function keptFor(context: DeployContext, { ref, live, wasGood }: LiveData)
   });
 }
 
-async function hasClaims({ cluster }: DeployContext, live: KubeObject): Promise<boolean | undefined> {
+async function hasClaims({ cluster }: DataContext, live: KubeObject): Promise<boolean | undefined> {
   const { namespace } = live.metadata;
   const within = namespace === undefined ? {} : { namespace };
   try {
@@ -119,7 +144,7 @@ async function hasClaims({ cluster }: DeployContext, live: KubeObject): Promise<
   }
 }
 
-async function instanceCount({ cluster }: DeployContext, definition: KubeObject): Promise<number | undefined> {
+async function instanceCount({ cluster }: DataContext, definition: KubeObject): Promise<number | undefined> {
   const query = instancesQuery(definition);
   if (query === undefined) return 0;
   try {

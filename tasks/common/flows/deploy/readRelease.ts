@@ -125,7 +125,7 @@ function whatStopped(reason: FailureReason, message: string): string {
 }
 
 /** Before Helm renders anything of an upgrade, it reads its record of the last revision. */
-function notRendered(last: Revision | undefined, failure: Rendered['failure']): TaskError {
+export function notRendered(last: Revision | undefined, failure: Rendered['failure']): TaskError {
   const { reason, message } = failure ?? { reason: 'HelmFailed', message: 'it did not say why.' };
   const object = blamedObject({ reason, message });
   const isOfRecord = reason === 'KindNotServed' && message.includes('from current release manifest');
@@ -149,8 +149,8 @@ function notRendered(last: Revision | undefined, failure: Rendered['failure']): 
  * again with these kinds: Helm installs their definitions before anything else of a first install. A template may also
  * look for these kinds, and fail without them.
  */
-async function withOwnKinds(
-  context: DeployContext,
+export async function withOwnKinds(
+  context: Pick<DeployContext, 'agent' | 'helm' | 'request' | 'signal'>,
   state: ReleaseState,
   rendered: Rendered,
 ): Promise<Rendered & { assumed?: readonly DeclaredKind[] }> {
@@ -306,7 +306,9 @@ async function findNamespace(context: DeployContext): Promise<boolean | undefine
 /**
  * Many pipelines may read only inside their own namespace. Then a dry run of a create shows if the namespace exists.
  */
-async function hasNamespace(context: DeployContext): Promise<boolean | undefined> {
+export async function hasNamespace(
+  context: Pick<DeployContext, 'cluster' | 'namespace' | 'request' | 'storage'>,
+): Promise<boolean | undefined> {
   const { cluster, namespace, request, storage } = context;
   const reasonOf = (error: unknown): FailureReason => asTaskError(error).reason;
   try {
@@ -324,7 +326,7 @@ async function hasNamespace(context: DeployContext): Promise<boolean | undefined
 }
 
 /** The oldest revision whose record Helm may read in this run, for its merge or for a rollback. */
-function oldestRead(history: History): number {
+export function oldestRead(history: History): number {
   const read = [history.at(-1), rollbackTarget(history)?.revision, lastGood(history)];
   return Math.min(...read.flatMap((each) => each?.revision ?? []));
 }

@@ -14,6 +14,7 @@ import type { ReportedMetric } from '../../core/report/metrics';
 import type { ServicePods } from '../../core/release/servicePods';
 import type { Revision } from '../../core/release/release';
 import type { Work } from '../../core/lock/work';
+import type { ChangePlan } from '../../core/rollbackPlan/model/types';
 import { reportedHistory } from './reportedHistory';
 import type { ReleaseContext } from '../../core/releaseContext';
 
@@ -57,6 +58,10 @@ export interface DeployProgress {
   recovered: boolean;
   hasBegun: boolean;
   lastWork: Work | undefined;
+  /** The plan that was made now, or the one that the deploy was given. */
+  plan: ChangePlan | undefined;
+  /** How the deploy differs from its plan, in sentences. */
+  differences: readonly string[];
 }
 
 export function newDeployProgress(now: Date): DeployProgress {
@@ -80,7 +85,18 @@ export function newDeployProgress(now: Date): DeployProgress {
     recovered: false,
     hasBegun: false,
     lastWork: undefined,
+    plan: undefined,
+    differences: [],
   };
+}
+
+function plannedFacts({
+  plan,
+  differences,
+}: DeployProgress): Pick<DeployReport, 'planDigest' | 'risk' | 'deletions' | 'differences'> {
+  if (plan === undefined) return {};
+  const facts = { planDigest: plan.digest, risk: plan.risk, deletions: plan.deletions };
+  return differences.length === 0 ? facts : { ...facts, differences };
 }
 
 export async function reportOf(
@@ -113,6 +129,7 @@ export async function reportOf(
     objects: progress.objects,
     evidence: progress.evidence,
     leftovers: progress.leftovers,
+    ...plannedFacts(progress),
     ...(history.length === 0 ? {} : { history: reportedHistory(history) }),
     ...(progress.tests.length === 0 ? {} : { tests: progress.tests }),
     ...(progress.metrics.length === 0 ? {} : { metrics: progress.metrics }),

@@ -1,6 +1,6 @@
 import { isRecord } from '../../kubernetes/json';
 import { planDigest, timelessDigest } from '../model/digest';
-import { fates, type PlannedObject, type ChangePlan, type Sha256 } from '../model/types';
+import { fates, type ChangePlan, type PlannedHook, type PlannedObject, type Sha256 } from '../model/types';
 
 /** The results tab finds plans by this attachment type. */
 export const planAttachmentType = 'helm-safe-deploy.plan';
@@ -40,15 +40,23 @@ export function plainDigest(text: string): string {
 
 /** Adds the fields that plans of earlier versions lack. */
 function withNewerFields(plan: ChangePlan): ChangePlan {
-  const older: Pick<ChangePlan, 'targetRecord'> = { targetRecord: '' };
-  const olderObject: Pick<PlannedObject, 'podTemplateDigest' | 'changes' | 'fields' | 'goWithIt'> = {
+  const older: Pick<ChangePlan, 'change' | 'targetRecord'> = { change: 'rollback', targetRecord: '' };
+  const olderObject: Pick<PlannedObject, 'podTemplateDigest' | 'changes' | 'fields' | 'goWithIt' | 'generated'> = {
+    generated: [],
     podTemplateDigest: '',
     changes: [],
     fields: [],
     goWithIt: [],
   };
-  return { ...older, ...plan, objects: plan.objects.map((object) => ({ ...olderObject, ...object })) };
+  return {
+    ...older,
+    ...plan,
+    objects: plan.objects.map((object) => ({ ...olderObject, ...object })),
+    hooks: plan.hooks.map((hook) => ({ ...olderHook, ...hook })),
+  };
 }
+
+const olderHook: Pick<PlannedHook, 'generated'> = { generated: [] };
 
 function parsed(text: string): unknown {
   try {

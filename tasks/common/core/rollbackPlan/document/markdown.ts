@@ -1,8 +1,16 @@
 import { objectName } from '../../kubernetes/manifest';
-import { fates, type ObjectFate, type PlannedObject, type RevisionFacts, type ChangePlan } from '../model/types';
+import {
+  fates,
+  type ChangePlan,
+  type ObjectFate,
+  type PlannedChange,
+  type PlannedObject,
+  type RevisionFacts,
+} from '../model/types';
 import type { PlanFinding } from '../model/findings';
 import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../../text/markdown';
 import { revisionText, withoutFraction } from '../../report/revisionText';
+import { atStart, wordsOf } from '../model/words';
 import { counted } from '../../text/counted';
 import { someNames } from '../../text/someNames';
 
@@ -28,10 +36,13 @@ export function planMarkdown(plan: ChangePlan): string {
 
 export function planHeading(plan: ChangePlan): string {
   const where = `${subjectName(plan)} in namespace ${plan.subject.namespace}`;
-  const target = plan.target === null ? '' : ` to revision ${plan.target.revision}`;
-  return plan.risk === 'refused'
-    ? `Rollback of ${where}${target} is refused`
-    : `Rollback of ${where}${target}: risk ${plan.risk}`;
+  const what = `${atStart(wordsOf(plan.change).change)} of ${where}${targetWords(plan)}`;
+  return plan.risk === 'refused' ? `${what} is refused` : `${what}: risk ${plan.risk}`;
+}
+
+function targetWords({ change, target }: ChangePlan): string {
+  if (target === null) return '';
+  return change === 'deploy' ? `, chart ${target.chart}` : ` to revision ${target.revision}`;
 }
 
 export function subjectName({ subject }: ChangePlan): string {
@@ -43,12 +54,12 @@ function planOverview(plan: ChangePlan): string[] {
   return [`## ${cell(planHeading(plan))}`, risk, mainFindings(plan.findings), planFacts(plan)];
 }
 
-export function riskWords({ risk, findings }: Pick<ChangePlan, 'risk' | 'findings'>): string {
+export function riskWords({ change, risk, findings }: Pick<ChangePlan, 'change' | 'risk' | 'findings'>): string {
   const refusals = findings.filter(({ severity }) => severity === 'refusal').length;
   const warnings = findings.filter(({ severity }) => severity === 'warning').length;
   switch (risk) {
     case 'refused':
-      return `The task refuses this rollback: ${counted(refusals, 'finding', 'findings')} ${refusals === 1 ? 'forbids' : 'forbid'} it.`;
+      return `The task refuses this ${wordsOf(change).change}: ${counted(refusals, 'finding', 'findings')} ${refusals === 1 ? 'forbids' : 'forbid'} it.`;
     case 'high':
       return `${counted(warnings, 'warning', 'warnings')}: read ${warnings === 1 ? 'it' : 'them'} before you approve.`;
     case 'low':
@@ -78,7 +89,7 @@ function planFacts(plan: ChangePlan): string {
   const running = plan.hooks.filter(({ willRun }) => willRun).map((hook) => `${objectName(hook)} (${hook.event})`);
   const rows: [string, string][] = [
     ['Now', plan.present === null ? '' : revisionText(plan.present)],
-    ['Target', plan.target === null ? '' : `${revisionText(plan.target)}, ${proofWords[plan.target.proof]}`],
+    [plan.change === 'deploy' ? 'Then' : 'Target', targetText(plan)],
     ['Revisions', someNames(revisionsOf(plan))],
     ['Objects', countsText(plan)],
     ['Secrets', someNames(secretChanges(plan))],
@@ -96,6 +107,12 @@ function planFacts(plan: ChangePlan): string {
     ['Digest', plan.digest],
   ];
   return factTable(rows);
+}
+
+/** The revision that a deploy makes has not been seen by anybody. */
+export function targetText({ change, target }: ChangePlan): string {
+  if (target === null) return '';
+  return change === 'deploy' ? revisionText(target) : `${revisionText(target)}, ${proofWords[target.proof]}`;
 }
 
 /** The keys of Secrets whose values become other ones. */
@@ -165,16 +182,10 @@ function details(plan: ChangePlan): string[] {
   const budget = { left: diffBudget };
   return [
     foldedSection('All findings', plan.findings.length, plan.findings.map(findingLine).join('\n')),
-    ...fates.map((fate) =>
-      fateSection(
-        fate,
-        plan.objects.filter((object) => object.fate === fate),
-        budget,
-      ),
-    ),
+    ...fates.map((fate) => fateSection(fate, plan, budget)),
     driftSection(plan.objects),
     hookSection(plan),
-    passedSection(plan.passed),
+    passedSection(plan),
   ].filter((part) => part !== '');
 }
 
@@ -182,27 +193,32 @@ interface Budget {
   left: number;
 }
 
-function fateSection(fate: ObjectFate, objects: readonly PlannedObject[], budget: Budget): string {
+function fateSection(fate: ObjectFate, plan: ChangePlan, budget: Budget): string {
+  const objects = plan.objects.filter((object) => object.fate === fate);
   const title = fateWords[fate].replace(/^./, (letter) => letter.toUpperCase());
   const listed = markdownTable(
     ['Object', 'Namespace', ''],
-    objects.map((object) => [objectName(object), object.namespace || '(cluster)', remark(object)]),
+    objects.map((object) => [objectName(object), object.namespace || '(cluster)', remark(object, plan.change)]),
   );
   const diffs = objects.filter(({ diff }) => diff.length > 0).map((object) => diffBlock(object, budget));
   return foldedSection(title, objects.length, [listed, ...diffs].join('\n\n'));
 }
 
-function remark({ reason, restartsPods, secretKeys, deletedBy, isRehearsed, goWithIt }: PlannedObject): string {
+function remark(object: PlannedObject, change: PlannedChange): string {
+  const { reason, restartsPods, secretKeys, deletedBy, generated, isRehearsed, goWithIt } = object;
   const keys = secretKeys.map(({ name, change }) => `${name} ${secretWord(change)}`);
   return [
     reason,
     restartsPods ? 'Its pods restart.' : '',
     keys.length === 0 ? '' : `Values: ${someNames(keys, 20)}.`,
     goWithIt.length === 0 ? '' : `Deleted with it: ${someNames(goWithIt, 50)}.`,
-    deletedBy === 'helm'
+    generated.length === 0 ? '' : `New at each deploy: ${someNames(generated, 20)}.`,
+    deletedBy === 'helm' && change === 'rollback'
       ? 'Helm deletes it before the target is healthy, because it only restrains other objects.'
       : '',
-    deletedBy === 'task' ? 'The task deletes it when the target is healthy.' : '',
+    deletedBy === 'task'
+      ? `The task deletes it when ${change === 'deploy' ? 'the new revision' : 'the target'} is healthy.`
+      : '',
     isRehearsed ? '' : 'Not rehearsed.',
   ]
     .filter((part) => part !== '')
@@ -245,7 +261,8 @@ function hookSection({ hooks }: ChangePlan): string {
   return foldedSection('Hooks', rows.length, markdownTable(['Hook', 'Event', 'Of revision', ''], rows));
 }
 
-function passedSection(passed: readonly RevisionFacts[]): string {
+function passedSection({ change, passed }: ChangePlan): string {
   const rows = passed.map((facts) => [revisionText(facts), proofWords[facts.proof], facts.description]);
-  return foldedSection('Revisions that are left behind', rows.length, markdownTable(['Revision', '', ''], rows));
+  const title = change === 'deploy' ? 'Revisions since the last good one' : 'Revisions that are left behind';
+  return foldedSection(title, rows.length, markdownTable(['Revision', '', ''], rows));
 }

@@ -1,6 +1,6 @@
 import type { Ending } from '../../report/ending';
 import { planHeading, planMarkdown, subjectName } from './markdown';
-import { gateInstructions, planSummary } from './summary';
+import { planOutputs } from './summary';
 import { objectCount } from '../model/definitions';
 import { type Risk, type ChangePlan, fateWords } from '../model/types';
 import {
@@ -83,9 +83,8 @@ export function rollbackOutputs(
   return {
     outcome: report.outcome,
     reason: report.reason,
+    ...planOutputs(plan, { page, cause }),
     planDigest: report.planDigest,
-    planSummary: plan === undefined ? '' : planSummary(plan, page),
-    gateInstructions: plan === undefined ? '' : gateInstructions(plan, cause, page),
     targetRevision: text(report.targetRevision),
     deletions: report.planDigest === '' ? '' : String(report.deletions),
     risk: report.risk,

@@ -2,7 +2,7 @@ import { neutralise, splitLines } from '../../text/foreignText';
 import { objectName } from '../../kubernetes/manifest';
 import { cell } from '../../text/markdown';
 import { revisionText } from '../../report/revisionText';
-import { countsText, imagesOf, planHeading, proofWords, revisionsOf, riskWords, secretWord } from './markdown';
+import { countsText, imagesOf, planHeading, revisionsOf, riskWords, secretWord, targetText } from './markdown';
 import type { PlannedObject, ChangePlan } from '../model/types';
 import type { PlanFinding } from '../model/findings';
 
@@ -27,6 +27,17 @@ export function gateInstructions(plan: ChangePlan, cause: string, page = ''): st
   const why = firstParts(cause, causeLimit);
   const limit = why === '' ? gateLimit : gateLimit - why.length - 2;
   return [why, planSummary(plan, page, limit)].filter((part) => part !== '').join('\n\n');
+}
+
+/** The outputs that every plan has. `page` is the address of the run's summary page. */
+export function planOutputs(plan: ChangePlan | undefined, { page = '', cause = '' } = {}): Record<string, string> {
+  return {
+    planDigest: plan?.digest ?? '',
+    planSummary: plan === undefined ? '' : planSummary(plan, page),
+    gateInstructions: plan === undefined ? '' : gateInstructions(plan, cause, page),
+    deletions: plan === undefined ? '' : String(plan.deletions),
+    risk: plan?.risk ?? '',
+  };
 }
 
 /** The first lines of a Markdown text that fit. A block of code is whole, or it is left out. */
@@ -96,14 +107,14 @@ function severityWord({ severity, allowedBy }: PlanFinding): string {
 }
 
 function factLines(plan: ChangePlan): Line[] {
-  const { present, target, objects } = plan;
+  const { change, present, target, objects } = plan;
   const named = (some: readonly PlannedObject[]): string[] => some.map(objectName);
   const running = plan.hooks.filter(({ willRun }) => willRun).map((hook) => `${objectName(hook)} (${hook.event})`);
   return [
     ...(present === null ? [] : [{ text: `Now: revision ${clipped(revisionText(present), 200)}`, rank: 1 }]),
     ...(target === null
       ? []
-      : [{ text: `Target: revision ${clipped(revisionText(target), 200)}, ${proofWords[target.proof]}`, rank: 1 }]),
+      : [{ text: `${change === 'deploy' ? 'Then' : 'Target'}: revision ${clipped(targetText(plan), 240)}`, rank: 1 }]),
     ...(target === null ? listLine('Revisions', revisionsOf(plan), 1) : []),
     ...listLine('Hooks that run, unrehearsed', running, 1),
     { text: `Objects: ${countsText(plan)}`, rank: 1 },

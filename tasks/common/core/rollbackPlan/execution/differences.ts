@@ -26,7 +26,7 @@ export function planDifferences(
     ...newRevisions(approved, present, now),
     ...targetDifferences(approved, present),
     ...helmDifferences(approved, present),
-    ...(hasTarget ? objectDifferences(approved.objects, present.objects, writerOf) : []),
+    ...(hasTarget ? objectDifferences(approved, present, writerOf) : []),
     ...(hasTarget ? hookDifferences(approved.hooks, present.hooks) : []),
     ...findings.others,
     ...(approved.allowPodDelete === present.allowPodDelete
@@ -70,8 +70,9 @@ function deploySentence(facts: RevisionFacts, now: Date): string {
 
 function targetDifferences(
   { target: one, targetRecord: oneRecord }: ChangePlan,
-  { target: other, targetRecord: otherRecord }: ChangePlan,
+  { change, target: other, targetRecord: otherRecord }: ChangePlan,
 ): string[] {
+  if (change === 'deploy') return givenDifferences([one, oneRecord], [other, otherRecord]);
   if (one?.revision !== other?.revision) {
     const name = (facts: RevisionFacts | null): string => (facts === null ? 'none' : `revision ${facts.revision}`);
     return [`The target was ${name(one)} and is ${name(other)} now.`];
@@ -84,6 +85,15 @@ function targetDifferences(
   }
   if (one.proof === other.proof) return [];
   return [`Revision ${one.revision}, the target, was ${one.proof} and is ${other.proof} now.`];
+}
+
+type GivenChart = readonly [target: RevisionFacts | null, record: string];
+
+/** The number of the revision that a deploy makes follows from what serves before it. */
+function givenDifferences([one, record]: GivenChart, [other, otherRecord]: GivenChart): string[] {
+  const chart = (facts: RevisionFacts | null): string => (facts === null ? 'none' : facts.chart);
+  if (chart(one) !== chart(other)) return [`The chart was ${chart(one)} in the plan and is ${chart(other)} now.`];
+  return record === otherRecord ? [] : ['The chart or its values are other ones than in the plan.'];
 }
 
 function helmDifferences({ helm: one }: ChangePlan, { helm: other }: ChangePlan): string[] {
@@ -104,8 +114,8 @@ function helmDifferences({ helm: one }: ChangePlan, { helm: other }: ChangePlan)
 const fateVerbs: Readonly<Record<string, string>> = { applied: 'applied', ...fateWords };
 
 function objectDifferences(
-  before: readonly PlannedObject[],
-  now: readonly PlannedObject[],
+  { objects: before }: ChangePlan,
+  { change, objects: now }: ChangePlan,
   writerOf: WriterOf,
 ): string[] {
   return pairs(before, now, keyOf).flatMap(([one, other]) => {
@@ -115,13 +125,15 @@ function objectDifferences(
     if (other === undefined)
       return one === undefined
         ? []
-        : [`${objectName(one)} was to be ${verb(one)}, and the rollback no longer concerns it.`];
+        : [`${objectName(one)} was to be ${verb(one)}, and the ${change} no longer concerns it.`];
     return one === undefined ? [] : objectDifference(one, other, writerOf);
   });
 }
 
-function keyOf({ apiVersion, kind, namespace, name }: PlannedObject): string {
-  return [apiVersion.replace(/\/?[^/]*$/, ''), kind, namespace, name].join('/');
+/** Names that are made up at each deploy are all the same name. */
+function keyOf({ apiVersion, kind, namespace, name, generated }: PlannedObject): string {
+  const lasting = generated.includes('metadata.name') ? '' : name;
+  return [apiVersion.replace(/\/?[^/]*$/, ''), kind, namespace, lasting].join('/');
 }
 
 function verb(object: PlannedObject): string {
@@ -204,7 +216,7 @@ function whatChanged(one: PlannedObject, other: PlannedObject, writerOf: WriterO
   const lines = new Set(one.diff);
   const more = other.diff.filter((line) => /^[-+]/.test(line) && !lines.has(line)).map((line) => line.slice(1).trim());
   if (more.length > 0) return more.slice(0, 3).join(', ');
-  return 'the rollback would have another result now';
+  return 'it would be changed to something else now';
 }
 
 function hookDifferences(before: readonly PlannedHook[], now: readonly PlannedHook[]): string[] {

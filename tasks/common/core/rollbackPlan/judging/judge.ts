@@ -19,7 +19,8 @@ import { finding, type FindingCode, type PlanFinding } from '../model/findings';
 import { afterOf, changesPods, isKeptByPolicy } from '../objects/objects';
 import { canTrap, isStatefulSet, trappedPods, volumeFindings } from '../objects/statefulSets';
 import { shortened } from '../model/target';
-import type { PlannedObject, ReleasePlanInputs, RollbackPolicy, ServedKinds } from '../model/types';
+import type { PlannedChange, PlannedObject, ReleasePlanInputs, RollbackPolicy, ServedKinds } from '../model/types';
+import { atStart, wordsOf } from '../model/words';
 import { placedObjects, servedKey, type ManifestReader } from '../model/places';
 
 export interface Judged {
@@ -55,12 +56,12 @@ export function servedFindings(
   read: ManifestReader,
   target: Revision,
   presentManifest: string,
-  { namespace, served, rehearsal, renewals = [] }: ReleasePlanInputs,
+  { change, namespace, served, rehearsal, renewals = [] }: ReleasePlanInputs,
 ): PlanFinding[] {
   const gone = unserved(read(target.manifest), namespace, served).map(({ names, kind }) =>
     finding(
       'RemovedApi',
-      `${kind} is not served by this API server (any more), so revision ${target.revision} cannot be applied: ${names}. ` +
+      `${kind} is not served by this API server (any more), so ${change === 'deploy' ? 'the chart' : `revision ${target.revision}`} cannot be applied: ${names}. ` +
         'Install its definition again, or deploy a version of the chart without it.',
     ),
   );
@@ -69,7 +70,7 @@ export function servedFindings(
   const inPresent = unserved(read(presentManifest), namespace, served).map(({ names, kind }) =>
     finding(
       'RemovedApiInPresent',
-      `${kind} is not served by this API server (any more), and Helm must read the present manifest to roll back from it: ${names}. Install its definition again.`,
+      `${kind} is not served by this API server (any more), and Helm must read the present manifest to change the release: ${names}. Install its definition again.`,
     ),
   );
   return [...gone, ...renewed, ...inPresent];
@@ -106,14 +107,18 @@ export function rehearsalFindings(
   target: Revision,
 ): PlanFinding[] {
   if (rehearsal === undefined) {
-    return [finding('RehearsalMissing', 'The rollback was not rehearsed, so nobody knows what Helm would really do.')];
+    // The plan of a deploy says what cannot be foreseen.
+    if (inputs.deploy !== undefined && inputs.deploy.unforeseen !== '') return [];
+    return [
+      finding('RehearsalMissing', `The ${inputs.change} was not rehearsed, so nobody knows what Helm would really do.`),
+    ];
   }
   return [
     ...failure(rehearsal, all, inputs),
     ...refusedWrites(rehearsal),
-    ...unforeseen(rehearsal, all),
+    ...unforeseen(rehearsal, all, inputs),
     ...beside(rehearsal),
-    ...strays(all, inputs.strays),
+    ...strays(all, inputs),
     ...recordDeletions(rehearsal, inputs, target),
   ];
 }
@@ -121,7 +126,7 @@ export function rehearsalFindings(
 function failure(rehearsal: Rehearsal, all: readonly Candidate[], inputs: ReleasePlanInputs): PlanFinding[] {
   if (rehearsal.outcome === 'completed') return [];
   const answer = sentence(shortened(rehearsal.message, 1000) || 'Helm gave no reason');
-  const message = `The rehearsal of the rollback ${outcomeWords[rehearsal.outcome]}: ${answer}`;
+  const message = `The rehearsal of the ${inputs.change} ${outcomeWords(inputs.change)[rehearsal.outcome]}: ${answer}`;
   return [finding('RehearsalFailed', message + outsideLast(rehearsal, all, inputs) + immutable(rehearsal.message))];
 }
 
@@ -132,11 +137,13 @@ function immutable(answer: string): string {
     : '';
 }
 
-const outcomeWords: Record<Exclude<Rehearsal['outcome'], 'completed'>, string> = {
-  failed: 'failed, and the real rollback would fail too',
-  timedOut: 'did not end in time, and the real rollback would not either',
-  cancelled: 'was cancelled',
-};
+function outcomeWords(change: PlannedChange): Record<Exclude<Rehearsal['outcome'], 'completed'>, string> {
+  return {
+    failed: `failed, and the real ${change} would fail too`,
+    timedOut: `did not end in time, and the real ${change} would not either`,
+    cancelled: 'was cancelled',
+  };
+}
 
 /** Helm before 3.22 and before 4.2 stops at a live object of the target that the last revision does not declare. */
 function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }: ReleasePlanInputs): string {
@@ -181,7 +188,7 @@ function clientOf({ client }: RehearsedWrite): string {
 }
 
 /** A genuine Helm writes only objects that a revision of the release declares. */
-function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFinding[] {
+function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[], { change }: ReleasePlanInputs): PlanFinding[] {
   const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
   const found = new Map<string, PlanFinding>();
   for (const write of rehearsal.writes) {
@@ -191,7 +198,7 @@ function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFindin
     const key = `${apiGroup(write.ref.apiVersion)}/${write.ref.kind}/${write.ref.namespace ?? ''}/${write.ref.name}`;
     if (known.has(key)) continue;
     const where = write.ref.namespace === undefined ? '' : ` in namespace ${write.ref.namespace}`;
-    const message = `In the rehearsal, ${clientOf(write)} tried to ${write.verb} ${name}${where}, which no revision since the target declares. ${distrust}`;
+    const message = `In the rehearsal, ${clientOf(write)} tried to ${write.verb} ${name}${where}, which no revision ${change === 'deploy' ? 'and not the chart' : 'since the target'} declares. ${distrust}`;
     const code = write.effect === 'deleted' ? 'UnforeseenDeletion' : 'UnforeseenWrite';
     found.set(`${write.verb} ${key}`, finding(code, message, { object: name }));
   }
@@ -209,12 +216,13 @@ function beside(rehearsal: Rehearsal): PlanFinding[] {
     });
 }
 
-function strays(all: readonly Candidate[], found: ReadonlyMap<string, string> | undefined): PlanFinding[] {
+function strays(all: readonly Candidate[], { change, strays: found }: ReleasePlanInputs): PlanFinding[] {
+  const { target } = wordsOf(change);
   return all.flatMap(({ key, ref }) => {
     const fields = found?.get(key);
     if (fields === undefined) return [];
     const name = objectName(ref);
-    const message = `In the rehearsal, the result of ${name} differed from the target: ${fields}. ${distrust}`;
+    const message = `In the rehearsal, the result of ${name} differed from ${target}: ${fields}. ${distrust}`;
     return [finding('UnforeseenWrite', message, { object: name })];
   });
 }
@@ -235,27 +243,27 @@ export function objectFindings(judged: readonly Judged[], inputs: ReleasePlanInp
     judged.filter(({ object }) => object.isInTarget && object.uid !== '').map(({ object }) => object.uid),
   );
   return [
-    ...judged.flatMap((one) => deletionFindings(one, targetUids, inputs.policy)),
-    ...tooMany(judged, inputs.policy),
-    ...judged.flatMap((one) => ownerFindings(one, inputs.policy)),
-    ...judged.flatMap(beingDeleted),
+    ...judged.flatMap((one) => deletionFindings(one, targetUids, inputs)),
+    ...tooMany(judged, inputs),
+    ...judged.flatMap((one) => ownerFindings(one, inputs)),
+    ...judged.flatMap((one) => beingDeleted(one, inputs)),
     ...judged.flatMap((one) => predictionFindings(one, inputs)),
     ...judged.flatMap((one) => workloadFindings(one, inputs)),
-    ...judged.flatMap(({ object }) => driftFindings(object)),
-    ...orphans(judged),
-    ...jobs(judged),
+    ...judged.flatMap(({ object }) => driftFindings(object, inputs)),
+    ...orphans(judged, inputs),
+    ...jobs(judged, inputs),
   ];
 }
 
 function deletionFindings(
   { candidate, object }: Judged,
   targetUids: ReadonlySet<string>,
-  policy: RollbackPolicy,
+  { change, policy }: ReleasePlanInputs,
 ): PlanFinding[] {
   const name = objectName(object);
   const isTargets = object.isInTarget || targetUids.has(object.uid);
   if (candidate.isRecreated || (object.fate === 'deleted' && isTargets)) {
-    const message = `The target declares ${name}, but Helm deletes it. ${object.reason}`;
+    const message = `${atStart(wordsOf(change).target)} declares ${name}, but Helm deletes it. ${object.reason}`;
     return [finding('DeletesTargetObject', message, { object: name })];
   }
   if (object.fate !== 'deleted') return [];
@@ -303,41 +311,43 @@ function deletionCode(ref: ObjectRef, live: Candidate['live']): DeletionCode | u
   }
 }
 
-function tooMany(judged: readonly Judged[], policy: RollbackPolicy): PlanFinding[] {
+function tooMany(judged: readonly Judged[], { change, policy }: ReleasePlanInputs): PlanFinding[] {
   const deletions = judged.filter(({ object }) => object.fate === 'deleted').length;
   if (deletions <= policy.maxDeletions) return [];
-  const message = `The rollback deletes ${objectCount(deletions)}, but maxDeletions is ${policy.maxDeletions}.`;
+  const message = `The ${change} deletes ${objectCount(deletions)}, but maxDeletions is ${policy.maxDeletions}.`;
   return [finding('TooManyDeletions', message, { allowed: policy.allow.includes('TooManyDeletions') })];
 }
 
-function ownerFindings({ candidate, object }: Judged, policy: RollbackPolicy): PlanFinding[] {
+function ownerFindings({ candidate, object }: Judged, { change, policy }: ReleasePlanInputs): PlanFinding[] {
   const { owner, live } = candidate;
   if (owner === undefined || (object.fate !== 'takenOver' && object.fate !== 'deleted')) return [];
   const name = objectName(object);
   const what = object.fate === 'deleted' ? 'is deleted' : 'is taken over';
   if (isOwnedByRelease(live)) {
-    const message = `${name} belongs to ${owner} now, and ${what} by this rollback.`;
+    const message = `${name} belongs to ${owner} now, and ${what} by this ${change}.`;
     return [finding('OwnedByAnother', message, { object: name, allowed: policy.allow.includes('OwnedByAnother') })];
   }
   return [
-    finding('TakesOverUnowned', `${name} belongs to no release, and ${what} by this rollback.`, { object: name }),
+    finding('TakesOverUnowned', `${name} belongs to no release, and ${what} by this ${change}.`, { object: name }),
   ];
 }
 
-function beingDeleted({ candidate: { live, target }, object }: Judged): PlanFinding[] {
+function beingDeleted({ candidate: { live, target }, object }: Judged, { change }: ReleasePlanInputs): PlanFinding[] {
   const since = live?.metadata.deletionTimestamp;
   if (since === undefined || target === undefined) return [];
   const holders = at(live, 'metadata', 'finalizers');
   const held = Array.isArray(holders) && holders.length > 0 ? ` (it waits for ${shortened(holders.join(', '))})` : '';
   const name = objectName(object);
-  const message = `The target declares ${name}, but its deletion began at ${since}${held}. A deletion cannot be undone, so what Helm writes to it is lost too.`;
+  const message = `${atStart(wordsOf(change).target)} declares ${name}, but its deletion began at ${since}${held}. A deletion cannot be undone, so what Helm writes to it is lost too.`;
   return [finding('BeingDeleted', message, { object: name })];
 }
 
 function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: ReleasePlanInputs): PlanFinding[] {
   if (rehearsal?.outcome !== 'completed') return [];
   const name = objectName(object);
-  const { predicted, live, write } = candidate;
+  const { dropped, predicted, live, unforeseen: unknown, write } = candidate;
+  // The task itself deletes data, and an object of a new kind is not known to the API server yet.
+  if (dropped !== undefined || unknown !== undefined) return [];
   if (object.fate === 'created' && write === undefined) {
     return [
       finding('PredictionDiffers', `${name} does not exist, and Helm did not create it in the rehearsal.`, {
@@ -361,7 +371,7 @@ function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInpu
   const kept = inputs.kept?.find((field) => objectKey(field.ref) === candidate.key)?.words;
   if (isClaim(ref)) return kept === undefined ? [] : [finding('ClaimKeepsSize', kept, { object: name })];
   const findings: PlanFinding[] = [
-    ...(isAutoscaled ? scaleFindings(name, target, live, kept) : []),
+    ...(isAutoscaled ? scaleFindings(name, { target, live, kept }, inputs) : []),
     ...heldFindings(name, candidate, inputs),
   ];
   if (!isStatefulSet(ref)) return findings;
@@ -373,7 +383,11 @@ function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInpu
 }
 
 /** Pods can stay those of the present revision, whatever the template is. */
-function heldFindings(name: string, candidate: Candidate, { rehearsal, policy }: ReleasePlanInputs): PlanFinding[] {
+function heldFindings(
+  name: string,
+  candidate: Candidate,
+  { change, rehearsal, policy }: ReleasePlanInputs,
+): PlanFinding[] {
   const { ref, live, target } = candidate;
   if (live === undefined || target === undefined) return [];
   const after = afterOf(candidate, rehearsal?.outcome === 'completed');
@@ -381,15 +395,22 @@ function heldFindings(name: string, candidate: Candidate, { rehearsal, policy }:
   if (hold === undefined) return [];
   const isByHand = !isDeclaredHold(hold, target);
   const changes = changesPods(ref, { live, target, ...(after && { after }) });
-  return heldFinding(name, { live, hold, isByHand, changes, policy });
+  return heldFinding(name, { change, live, hold, isByHand, changes, policy });
 }
 
-/** `changes`: the rollback changes the pod template. */
+/** `changes`: the pod template is changed. */
 export function heldFinding(
   name: string,
-  facts: { live: KubeObject; hold: PodHold; isByHand: boolean; changes: boolean; policy: RollbackPolicy },
+  facts: {
+    change: PlannedChange;
+    live: KubeObject;
+    hold: PodHold;
+    isByHand: boolean;
+    changes: boolean;
+    policy: RollbackPolicy;
+  },
 ): PlanFinding[] {
-  const { live, hold, isByHand, changes, policy } = facts;
+  const { change, live, hold, isByHand, changes, policy } = facts;
   const held = podsHeldBack(live);
   if (!changes && held === 0) return [];
   const allowed = policy.allow.includes('PodsHeldBack');
@@ -400,12 +421,13 @@ export function heldFinding(
         'pod of it has an earlier template and keeps it',
         'of its pods have an earlier template and keep it',
       );
-  const origin = isByHand ? ' This was set by hand; the target does not declare it.' : '';
-  const message = `${name}: ${hold.why}: ${which}.${origin} ${heldWay(isByHand, allowed)}`;
+  const origin = isByHand ? ` This was set by hand; ${wordsOf(change).target} does not declare it.` : '';
+  const message = `${name}: ${hold.why}: ${which}.${origin} ${heldWay(change, isByHand, allowed)}`;
   return [finding('PodsHeldBack', message, { object: name, allowed, isMomentary: !changes })];
 }
 
-function heldWay(isByHand: boolean, allowed: boolean): string {
+function heldWay(change: PlannedChange, isByHand: boolean, allowed: boolean): string {
+  if (change === 'deploy') return 'The deploy does not change that.';
   if (!isByHand)
     return `${allowed ? 'The' : 'With allow, the'} task waits until somebody has replaced the pods, and fails if nobody does so within timeout.`;
   return allowed
@@ -416,71 +438,81 @@ function heldWay(isByHand: boolean, allowed: boolean): string {
 /** The number that an autoscaler has set is momentary; that Helm sets another number is not. */
 function scaleFindings(
   name: string,
-  target: KubeObject,
-  live: Candidate['live'],
-  kept: string | undefined,
+  { target, live, kept }: { target: KubeObject; live: Candidate['live']; kept: string | undefined },
+  { change }: ReleasePlanInputs,
 ): PlanFinding[] {
   const declared = at(target, 'spec', 'replicas');
   if (declared === undefined) return [];
-  const message = `An autoscaler scales ${name}, and the target declares replicas: that number applies until the autoscaler changes it.`;
+  const message = `An autoscaler scales ${name}, and ${wordsOf(change).target} declares replicas: that number applies until the autoscaler changes it.`;
   const note = finding('ReplicasUnderAutoscaler', kept ?? message, { object: name });
   if (kept !== undefined) return [note];
   const now = numberAt(live, 'spec', 'replicas');
   if (typeof declared !== 'number' || now <= declared) return [note];
-  const less = `The autoscaler of ${name} has set ${counted(now, 'replica', 'replicas')}, and the rollback sets ${declared}: that number applies until the autoscaler changes it.`;
+  const less = `The autoscaler of ${name} has set ${counted(now, 'replica', 'replicas')}, and the ${change} sets ${declared}: that number applies until the autoscaler changes it.`;
   return [finding('ScalesDown', less, { object: name, isMomentary: true }), note];
 }
 
-function trapFindings(judged: Judged, after: Candidate['live'], { pods, policy }: ReleasePlanInputs): PlanFinding[] {
+function trapFindings(
+  judged: Judged,
+  after: Candidate['live'],
+  { change, pods, policy }: ReleasePlanInputs,
+): PlanFinding[] {
   const { live } = judged.candidate;
   if (live === undefined || after === undefined || !canTrap(after)) return [];
   return trapFinding(
     objectName(judged.object),
     trappedPods(live, pods, judged.object.restartsPods).map(({ metadata }) => metadata.name),
-    policy,
+    { change, policy },
   );
 }
 
 /** The finding is momentary, because pods come and go. */
-export function trapFinding(name: string, pods: readonly string[], policy: RollbackPolicy): PlanFinding[] {
+export function trapFinding(
+  name: string,
+  pods: readonly string[],
+  { change, policy }: Pick<ReleasePlanInputs, 'change' | 'policy'>,
+): PlanFinding[] {
   if (pods.length === 0) return [];
+  const byHand = `delete them by hand after the ${change}.`;
   const way = policy.allowPodDelete
     ? 'they are deleted after the rollback (allowPodDelete).'
-    : 'set allowPodDelete, or delete them by hand after the rollback.';
+    : change === 'deploy'
+      ? byHand
+      : `set allowPodDelete, or ${byHand}`;
   const message = `${name} does not replace pods that are not ready (kubernetes#67250): ${someNames(pods, namedAtMost)}; ${way}`;
   return [finding('StatefulSetTrap', message, { object: name, isMomentary: true })];
 }
 
-function driftFindings(object: PlannedObject): PlanFinding[] {
+function driftFindings(object: PlannedObject, { change }: ReleasePlanInputs): PlanFinding[] {
   if (object.drift.length === 0) return [];
   const name = objectName(object);
   const paths = someNames(object.drift.map(({ path }) => path));
   return [
     finding(
       'DriftUndone',
-      `${name} was changed after it was deployed, and the rollback undoes that: ${shortened(paths)}.`,
+      `${name} was changed after it was deployed, and the ${change} undoes that: ${shortened(paths)}.`,
       { object: name },
     ),
   ];
 }
 
-function orphans(judged: readonly Judged[]): PlanFinding[] {
+function orphans(judged: readonly Judged[], { change }: ReleasePlanInputs): PlanFinding[] {
   const names = judged.filter(({ object }) => object.fate === 'orphaned').map(({ object }) => objectName(object));
   if (names.length === 0) return [];
   return [
     finding(
       'Orphaned',
-      `These objects remain after the rollback, although no manifest declares them any more: ${someNames(names, namedAtMost)}.`,
+      `These objects remain after the ${change}, although no manifest declares them any more: ${someNames(names, namedAtMost)}.`,
     ),
   ];
 }
 
-function jobs(judged: readonly Judged[]): PlanFinding[] {
+function jobs(judged: readonly Judged[], { change }: ReleasePlanInputs): PlanFinding[] {
   return judged
     .filter(({ object }) => object.mayRunAgain && object.fate !== 'deleted')
     .map(({ object }) => {
       const name = objectName(object);
-      const message = `${name} is removed some time after it has ended. If that happens before the rollback, it runs again.`;
+      const message = `${name} is removed some time after it has ended. If that happens before the ${change}, it runs again.`;
       return finding('JobMayRunAgain', message, { object: name });
     });
 }

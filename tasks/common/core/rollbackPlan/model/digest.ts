@@ -1,5 +1,5 @@
 import { canonicalJson } from './comparable';
-import type { PlannedObject, ChangePlan, Sha256 } from './types';
+import type { ChangePlan, PlannedHook, PlannedObject, Sha256 } from './types';
 
 type Undigested = Omit<ChangePlan, 'digest'>;
 
@@ -27,13 +27,14 @@ function planContent(plan: Undigested): unknown {
   const { target, targetRecord } = plan;
   return {
     version: 1,
+    ...ifAny('change', plan.change === 'rollback' ? '' : plan.change),
     subject: plan.subject,
     present: plan.present?.revision ?? null,
     target: target && { revision: target.revision, proof: target.proof, ...ifAny('record', targetRecord) },
     helm: plan.helm,
     allowPodDelete: plan.allowPodDelete,
     objects: sorted(plan.objects.map(objectContent)),
-    hooks: sorted(plan.hooks.map((hook) => picked(hook, ['kind', 'name', 'event', 'willRun', 'contentDigest']))),
+    hooks: sorted(plan.hooks.map(hookContent)),
     findings: sorted(
       plan.findings
         .filter(({ isMomentary }) => !isMomentary)
@@ -42,9 +43,19 @@ function planContent(plan: Undigested): unknown {
   };
 }
 
+function hookContent(hook: PlannedHook): unknown {
+  return { ...picked(hook, ['kind', 'event', 'willRun', 'contentDigest']), name: lastingName(hook) };
+}
+
+/** A name that the chart makes up at each deploy does not count. */
+function lastingName({ generated, name }: Pick<PlannedObject, 'generated' | 'name'>): string {
+  return generated.includes('metadata.name') ? '' : name;
+}
+
 function objectContent(object: PlannedObject): unknown {
   return {
-    ...picked(object, ['apiVersion', 'kind', 'namespace', 'name', 'restartsPods']),
+    ...picked(object, ['apiVersion', 'kind', 'namespace', 'restartsPods']),
+    name: lastingName(object),
     ...picked(object, ['owner', 'revisions', 'deletedBy', 'contentDigest']),
     fate: lastingFate(object),
     ...ifAny('podTemplate', object.podTemplateDigest),

@@ -71,6 +71,14 @@ export const findingRules = {
   Orphaned: note,
   OwnedByHelm: warning,
   Controlled: warning,
+  // These concern a deploy alone.
+  NotForeseen: note,
+  NewAtEachDeploy: note,
+  FirstInstall: note,
+  AfterFailure: note,
+  InstalledAgain: warning,
+  QuotaUse: note,
+  QuotaExceeded: warning,
 } as const satisfies Record<string, Rule>;
 
 export type FindingCode = keyof typeof findingRules;

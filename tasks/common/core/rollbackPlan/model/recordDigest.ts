@@ -7,6 +7,11 @@ export function recordDigest(revision: Revision, seal: Seal): string {
   return seal(recordText(revision));
 }
 
+/** Covers the chart and the values that a deploy is given. */
+export function givenDigest({ chart, config }: Revision, seal: Seal): string {
+  return seal(canonicalJson({ chart, config }));
+}
+
 export function isSameRecord(one: Revision, other: Revision): boolean {
   return recordText(one) === recordText(other);
 }

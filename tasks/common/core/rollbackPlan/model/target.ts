@@ -167,12 +167,7 @@ function lostMarks(target: Revision, history: readonly Revision[]): PlanFinding[
 }
 
 function surroundings(present: Revision, target: Revision, passed: readonly Revision[]): PlanFinding[] {
-  const findings: PlanFinding[] = [];
-  if (present.status.startsWith('pending-') || present.status === 'uninstalling') {
-    const since = present.lastDeployed === '' ? '' : ` since ${present.lastDeployed.replace(/\.\d+/, '')}`;
-    const message = `Revision ${present.revision} is ${present.status}${since}: another Helm is still changing the release, or was killed while it did.`;
-    findings.push(finding('ReleasePending', message, { isMomentary: true }));
-  }
+  const findings = pendingFinding(present);
   const known = new Set(passed.map(({ revision }) => revision));
   const gaps = numbersBetween(target.revision, present.revision).filter((number) => !known.has(number));
   if (gaps.length > 0) {
@@ -185,6 +180,13 @@ function surroundings(present: Revision, target: Revision, passed: readonly Revi
     findings.push(finding('HistoryIncomplete', `The ${which} cannot be read, ${unknownSteps}`));
   }
   return findings;
+}
+
+export function pendingFinding({ lastDeployed, revision, status }: Revision): PlanFinding[] {
+  if (!status.startsWith('pending-') && status !== 'uninstalling') return [];
+  const since = lastDeployed === '' ? '' : ` since ${lastDeployed.replace(/\.\d+/, '')}`;
+  const message = `Revision ${revision} is ${status}${since}: another Helm is still changing the release, or was killed while it did.`;
+  return [finding('ReleasePending', message, { isMomentary: true })];
 }
 
 const unknownSteps = 'so the plan cannot show the irreversible steps in between.';

@@ -1,3 +1,5 @@
+import type { DeclaredKind } from '../../helm/chartCrds';
+import type { Path } from '../../kubernetes/fieldPath';
 import type { KubeObject, ObjectRef } from '../../kubernetes/object';
 import type { HelmProvenance } from '../../helm/provenance';
 import type { Rehearsal } from '../../helm/rehearsal';
@@ -5,7 +7,7 @@ import type { KeptField } from '../../release/keptFields';
 import type { Revision } from '../../release/release';
 import type { RecordRenewal } from '../../release/servedVersions';
 import type { Instances } from './definitions';
-import type { FindingCode, PlanFinding } from './findings';
+import { allowableCodes, type FindingCode, type PlanFinding } from './findings';
 
 /** SHA-256 of a text in UTF-8, in lower-case hexadecimal. */
 export type Sha256 = (text: string) => string;
@@ -43,9 +45,45 @@ export const automaticPolicy: RollbackPolicy = {
   maxDeletions: Infinity,
 };
 
+/** A deploy refuses what Helm would refuse. Its plan shows the rest, and a person decides. */
+export const deployPolicy: RollbackPolicy = {
+  allow: allowableCodes,
+  allowUnverifiedTarget: true,
+  allowIrreversible: [],
+  allowUnknownHelm: true,
+  allowPodDelete: false,
+  maxDeletions: Infinity,
+};
+
 export interface RollbackRequest {
   toRevision: ToRevision;
   policy: RollbackPolicy;
+}
+
+/** What a plan is a plan of. */
+export type PlannedChange = 'rollback' | 'deploy';
+
+/** What only the plan of a deploy knows. */
+export interface DeployFacts {
+  /** The hooks of these events run. */
+  hookEvents: readonly string[];
+  /** Chart, values, manifest and hooks are those of the deployed revision, which was seen healthy. */
+  isSame: boolean;
+  /** The kinds of the crds/ folder of the chart, which Helm installs first. */
+  definitions: readonly DeclaredKind[];
+  /** Why nothing of the deploy can be foreseen, as a clause; empty if it was rehearsed. */
+  unforeseen: string;
+  /** What becomes of the objects with data that the chart drops, by `objectKey`: why one stays, or '' if the task deletes it. */
+  dropped: ReadonlyMap<string, string>;
+  /** What another rendering of the same chart has in another way: the fields by `objectKey`, and by the place of a hook. */
+  generated: Generated;
+  /** The ResourceQuotas of the namespaces. */
+  quotas: readonly KubeObject[];
+}
+
+export interface Generated {
+  objects: ReadonlyMap<string, readonly Path[]>;
+  hooks: ReadonlyMap<string, readonly Path[]>;
 }
 
 /** By `servedKey`; only kinds that were looked up. */
@@ -54,6 +92,9 @@ export type ServedKinds = ReadonlyMap<string, ServedKind>;
 export type ServedKind = { isServed: true; namespaced: boolean; plural: string } | { isServed: false };
 
 export interface ReleasePlanInputs extends RollbackRequest {
+  change: PlannedChange;
+  /** Only for a deploy. */
+  deploy?: DeployFacts;
   release: string;
   namespace: string;
   /** The oldest revision comes first. */
@@ -211,6 +252,8 @@ export interface PlannedObject {
   images: readonly ImageChange[];
   /** The custom resources that are deleted with their definition. */
   goWithIt: readonly string[];
+  /** The fields that are other ones at each deploy. The digest does not cover their values. */
+  generated: readonly string[];
   restartsPods: boolean;
   /** True for a Job with a time to live: if it was removed before the rollback, it runs again. */
   mayRunAgain: boolean;
@@ -235,21 +278,25 @@ export interface PlannedHook {
   willRun: boolean;
   /** Empty if the hook runs. */
   reason: string;
+  /** The fields that are other ones at each deploy. */
+  generated: readonly string[];
   contentDigest: string;
 }
 
 /** Holds no values of Secrets. Schema: docs/plan.schema.json. */
 export interface ChangePlan {
   schemaVersion: 1;
+  change: PlannedChange;
   subject: PlanSubject;
   createdAt: string;
   digest: string;
   risk: Risk;
   toRevision: string;
-  /** Null if it is not known, and for plain workloads. */
+  /** Null if it is not known, for plain workloads, and before a first install. */
   present: RevisionFacts | null;
+  /** For a deploy, the revision that Helm would make. */
   target: RevisionFacts | null;
-  /** A `Seal` of the target's record; empty without a target or a seal. */
+  /** A `Seal` of the target's record, for a deploy of its chart and values; empty without a target or a seal. */
   targetRecord: string;
   /** The newest revision comes first; the present one is included. */
   passed: readonly RevisionFacts[];

@@ -1,4 +1,6 @@
 import { scaleTarget } from '../../release/keptFields';
+import { isDeclared } from '../../helm/chartCrds';
+import type { Path } from '../../kubernetes/fieldPath';
 import type { KubeObject, ObjectRef } from '../../kubernetes/object';
 import { objectKey } from '../../kubernetes/manifest';
 import { helmDeletions, type HelmDeletion } from '../../helm/provenance';
@@ -25,12 +27,17 @@ export interface Candidate {
   write?: RehearsedWrite;
   /** True if the rehearsal deleted the object and created it again. */
   isRecreated: boolean;
-  /** The reason why Helm deletes the object by its rules; absent if Helm does not. */
   /** Why Helm deletes the object by its rules. */
   predicted?: HelmDeletion<ObjectRef>['why'];
   /** Absent if the object belongs to this release by Helm's criteria. */
   owner?: string;
   isAutoscaled: boolean;
+  /** Of an object with data that a deploy drops: why it stays, or '' if the task deletes it. */
+  dropped?: string;
+  /** The fields that the chart makes up at each deploy. */
+  generated: readonly Path[];
+  /** Why nobody knows what becomes of the object, as a clause; absent if a rehearsal shows it. */
+  unforeseen?: string;
   /** Only for a definition; absent if nobody has looked. */
   instances?: Instances;
 }
@@ -84,7 +91,8 @@ export function candidates(
     const instances = isDefinition(ref) ? inputs.instances?.get(ref.name) : undefined;
     return [
       {
-        ...present({ ...found, owner, instances }),
+        ...present({ ...found, ...deployed(key, ref, inputs), owner, instances }),
+        generated: inputs.deploy?.generated.objects.get(key) ?? [],
         key,
         ref,
         isRecreated: recreated.has(key),
@@ -92,6 +100,18 @@ export function candidates(
       },
     ];
   });
+}
+
+/** What only the plan of a deploy knows of an object. */
+function deployed(
+  key: string,
+  ref: ObjectRef,
+  { deploy }: ReleasePlanInputs,
+): { dropped?: string | undefined; unforeseen?: string | undefined } {
+  if (deploy === undefined) return {};
+  const isNewKind = isDeclared(deploy.definitions, ref);
+  const unforeseen = isNewKind ? 'Helm installs the definition of its kind first' : deploy.unforeseen || undefined;
+  return { dropped: deploy.dropped.get(key), unforeseen };
 }
 
 function refsOf(objects: ReadonlyMap<string, Placed>): (ObjectRef & { key: string })[] {

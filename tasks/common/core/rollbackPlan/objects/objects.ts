@@ -16,7 +16,9 @@ import { hidden, secretKeys, type ObjectStates } from './hiddenSecrets';
 import { imageChanges } from './images';
 import { pluralOf } from '../model/places';
 import { textDiff, type TextDiff } from '../../text/textDiff';
-import type { PlannedDrift, ObjectFate, PlannedObject, Seal, ServedKinds, Sha256 } from '../model/types';
+import { atStart, wordsOf, type ChangeWords } from '../model/words';
+import type { ObjectFate, PlannedChange, PlannedDrift, PlannedObject, Seal, ServedKinds, Sha256 } from '../model/types';
+import { withoutGenerated } from './generated';
 
 /** Helm deletes these early: they could keep the target from becoming healthy (measured with a ResourceQuota). */
 const restraining = new Set([
@@ -39,6 +41,9 @@ export function isKeptByPolicy(live: KubeObject | undefined): boolean {
 }
 
 interface Circumstances {
+  change: PlannedChange;
+  /** False if the last revision failed, so that a difference from it is no change by hand. */
+  isLastApplied: boolean;
   /** True if Helm completed the rehearsal. */
   isRehearsed: boolean;
   served: ServedKinds;
@@ -49,9 +54,9 @@ interface Circumstances {
 /** Undefined if the rollback does not concern the object. */
 export function plannedObject(
   candidate: Candidate,
-  { isRehearsed, served, sha256, seal }: Circumstances,
+  { change, isLastApplied, isRehearsed, served, sha256, seal }: Circumstances,
 ): PlannedObject | undefined {
-  const { ref, target, write } = candidate;
+  const { generated, ref, target, write } = candidate;
   const declarations = declarationsOf(candidate);
   const bare = bareStates(candidate, declarations, isRehearsed);
   const states = hidden(bare);
@@ -69,8 +74,9 @@ export function plannedObject(
     ...identity,
     isRehearsed: isRehearsed && (write !== undefined || fate !== 'created'),
     fate,
-    reason: reasonOf(candidate, fate, isRehearsed),
+    reason: reasonOf(candidate, fate, { words: wordsOf(change), isRehearsed }),
     secretKeys: keys,
+    generated: generated.map(pathText),
     fields: mayRunAgain ? [] : fieldValues(states, { changes: lasting, fate, seal, sha256, bare }),
     mayRunAgain,
     revisions: null,
@@ -79,17 +85,20 @@ export function plannedObject(
     ),
     podTemplateDigest: '',
     ...(isWritten ? writtenFacts(ref, states, changes, lasting) : unwritten),
-    ...(fate === 'deleted' ? deletionFacts(candidate) : { goWithIt: [], deletedBy: '' }),
+    ...(isLastApplied ? {} : { drift: [] }),
+    ...(fate === 'deleted' ? deletionFacts(candidate, change) : { goWithIt: [], deletedBy: '' }),
   };
 }
 
 function bareStates(candidate: Candidate, declarations: readonly KubeObject[], isRehearsed: boolean): ObjectStates {
-  const { live, target, last, isAutoscaled } = candidate;
+  const { generated, live, target, last, isAutoscaled } = candidate;
   const after = afterOf(candidate, isRehearsed);
   const isForeign = foreignMarks(live, after, declarations);
-  const states = Object.entries({ target, last, live, after }).flatMap(([name, object]) =>
-    object === undefined ? [] : [[name, withoutMarks(comparable(object, isAutoscaled), isForeign)]],
-  );
+  const states = Object.entries({ target, last, live, after }).flatMap(([name, object]) => {
+    if (object === undefined) return [];
+    const state = withoutMarks(comparable(object, isAutoscaled), isForeign);
+    return [[name, name === 'target' || name === 'after' ? withoutGenerated(state, generated) : state]];
+  });
   return Object.fromEntries(states) as ObjectStates;
 }
 
@@ -112,9 +121,13 @@ function identityOf({ ref, write, live, last, target, owner = '' }: Candidate, s
   };
 }
 
-function deletionFacts({ ref, instances, live }: Candidate): Pick<PlannedObject, 'goWithIt' | 'deletedBy'> {
+function deletionFacts(
+  { dropped, ref, instances, live }: Candidate,
+  change: PlannedChange,
+): Pick<PlannedObject, 'goWithIt' | 'deletedBy'> {
   const isRestraining = restraining.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
-  return { goWithIt: instanceNames(instances, live), deletedBy: isRestraining ? 'helm' : 'task' };
+  const isByHelm = change === 'deploy' ? dropped === undefined : isRestraining;
+  return { goWithIt: instanceNames(instances, live), deletedBy: isByHelm ? 'helm' : 'task' };
 }
 
 type WrittenFacts = Pick<PlannedObject, 'diff' | 'diffCut' | 'drift' | 'changes' | 'images' | 'restartsPods'>;
@@ -171,21 +184,27 @@ function fateOf(candidate: Candidate, isRehearsed: boolean, isChanged: boolean):
   return isKeptByPolicy(live) ? 'keptByPolicy' : 'orphaned';
 }
 
-function isDeleted({ write, live, target, predicted }: Candidate, isRehearsed: boolean): boolean {
-  if (write?.effect === 'deleted') return true;
+function isDeleted({ dropped, write, live, target, predicted }: Candidate, isRehearsed: boolean): boolean {
+  if (write?.effect === 'deleted' || (dropped === '' && live !== undefined)) return true;
+  if (dropped !== undefined) return false;
   if (isRehearsed || write !== undefined) return false;
   // Helm creates an object of the target before it deletes it, so it counts as live.
   return predicted !== undefined && (live ?? target) !== undefined && !isKeptByPolicy(live);
 }
 
-function reasonOf(candidate: Candidate, fate: ObjectFate, isRehearsed: boolean): string {
-  const { target, owner, predicted, isRecreated } = candidate;
+interface Telling {
+  words: ChangeWords;
+  isRehearsed: boolean;
+}
+
+function reasonOf(candidate: Candidate, fate: ObjectFate, telling: Telling): string {
+  const { dropped, target, owner, predicted, isRecreated } = candidate;
   const known = owner === undefined ? '' : ` It belongs to ${owner}.`;
   switch (fate) {
     case 'deleted':
-      return deletionReason(candidate) + known;
+      return deletionReason(candidate, telling.words) + known;
     case 'created':
-      return creationReason(candidate, isRehearsed);
+      return creationReason(candidate, telling);
     case 'patched':
       return isRecreated ? 'Helm deletes it and creates it again.' : '';
     case 'takenOver':
@@ -193,6 +212,7 @@ function reasonOf(candidate: Candidate, fate: ObjectFate, isRehearsed: boolean):
     case 'keptByPolicy':
       return `Its helm.sh/resource-policy is keep.${known}`;
     case 'orphaned':
+      if (dropped !== undefined) return `The chart no longer declares it, and it stays: ${dropped}.${known}`;
       if (predicted !== undefined) return `No manifest declares it any more, but Helm did not delete it.${known}`;
       return `An earlier revision created it, and no manifest that Helm compares declares it.${known}`;
     case 'kept':
@@ -200,20 +220,29 @@ function reasonOf(candidate: Candidate, fate: ObjectFate, isRehearsed: boolean):
   }
 }
 
-function creationReason({ last, write }: Candidate, isRehearsed: boolean): string {
-  if (isRehearsed && write === undefined) return 'The target declares it, but Helm did not create it in the rehearsal.';
+function creationReason({ last, write, unforeseen }: Candidate, { words, isRehearsed }: Telling): string {
+  if (unforeseen !== undefined) return `It cannot be foreseen: ${unforeseen}.`;
+  if (isRehearsed && write === undefined) {
+    return `${atStart(words.target)} declares it, but Helm did not create it in the rehearsal.`;
+  }
   return last === undefined ? '' : 'The present revision declares it too, but it does not exist.';
 }
 
-function deletionReason({ target, last, base, earlier, predicted }: Candidate): string {
+function deletionReason(
+  { dropped, target, last, base, earlier, predicted }: Candidate,
+  { target: what }: ChangeWords,
+): string {
+  if (dropped !== undefined) return `The present revision declares it, ${what} does not. It may hold data.`;
   if (predicted === 'versionChanged' || predicted === 'groupChanged') {
-    const what = predicted === 'versionChanged' ? 'API version' : 'API group';
-    return `The target declares it in another ${what}; this Helm takes that for another object and deletes what it has just written.`;
+    const part = predicted === 'versionChanged' ? 'API version' : 'API group';
+    return `${atStart(what)} declares it in another ${part}; this Helm takes that for another object and deletes what it has just written.`;
   }
-  if (target !== undefined) return 'The target declares it, but this Helm deletes it anyway.';
-  if (last !== undefined) return 'The present revision declares it, the target does not.';
+  if (target !== undefined) return `${atStart(what)} declares it, but this Helm deletes it anyway.`;
+  if (last !== undefined) return `The present revision declares it, ${what} does not.`;
   if (base !== undefined || earlier !== undefined)
-    return 'A revision after the target created it; the target does not declare it.';
+    return what === 'the target'
+      ? 'A revision after the target created it; the target does not declare it.'
+      : `An earlier revision created it; ${what} does not declare it.`;
   return 'No revision since the target declares it.';
 }
 

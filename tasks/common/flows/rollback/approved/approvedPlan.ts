@@ -25,15 +25,20 @@ export interface ApprovedPlan {
   execution: Execution | undefined;
 }
 
+interface GivenDigest {
+  planDigest?: string;
+  requirePlan?: boolean;
+}
+
 /**
  * Returns the plan of the input planDigest; undefined where no plan is required and none was given. Throws
  * `PlanMissing`.
  */
 export async function approvedPlan(
-  { namespace, plans, request }: Pick<PlainStart, 'namespace' | 'plans' | 'request'>,
-  progress: RollbackProgress,
+  { namespace, plans, request }: Pick<PlainStart, 'namespace' | 'plans'> & { request: GivenDigest },
+  progress: Pick<RollbackProgress, 'plan'>,
 ): Promise<ApprovedPlan | undefined> {
-  const { planDigest, requirePlan } = request;
+  const { planDigest, requirePlan = false } = request;
   if (planDigest === undefined) {
     if (!requirePlan) return undefined;
     throw new TaskError('PlanMissing', 'No planDigest was given, and requirePlan asks for a plan.');
@@ -68,7 +73,7 @@ export function logPlan({ agent }: Pick<PlainStart, 'agent'>, plan: ChangePlan):
  */
 export async function sameOrRefused(
   { cluster, clock }: Pick<PlainStart, 'cluster' | 'clock'>,
-  progress: RollbackProgress,
+  progress: Pick<RollbackProgress, 'plan'> & { differences: readonly string[] },
   approved: ApprovedPlan | undefined,
   plan: ChangePlan,
 ): Promise<ChangePlan> {
@@ -83,7 +88,7 @@ export async function sameOrRefused(
   progress.differences = differences;
   const named = differences.slice(0, differencesNamed).join(' ');
   const rest = differences.length > differencesNamed ? ` And ${differences.length - differencesNamed} more.` : '';
-  throw new TaskError('PlanChanged', `This is no longer the rollback that was planned. ${named}${rest}`);
+  throw new TaskError('PlanChanged', `This is no longer the ${plan.change} that was planned. ${named}${rest}`);
 }
 
 const differencesNamed = 3;

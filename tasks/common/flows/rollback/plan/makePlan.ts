@@ -69,17 +69,26 @@ async function planned(
 }
 
 /** The ending of a refused plan. `state` is a sentence about what was done before the refusal. */
-export function refusedPlan({ findings }: ChangePlan, state = 'Nothing was changed.'): RollbackEnding {
+export function refusedPlan(plan: ChangePlan, state?: string): RollbackEnding {
+  return rollbackEnding('refused', 'PlanRefused', refusalOf(plan, state));
+}
+
+/** Why a plan is refused, in sentences. */
+export function refusalOf({ findings }: ChangePlan, state = 'Nothing was changed.'): string {
   const refusals = findings.filter(({ severity }) => severity === 'refusal');
   const message = refusals.map(({ code, message: said }) => `${code}: ${sentence(said)}`).join(' ');
-  return rollbackEnding('refused', 'PlanRefused', `${message} ${state}`);
+  return `${message} ${state}`;
 }
+
+type Keeping = Pick<PlainStart, 'agent' | 'cluster' | 'plans'> & {
+  request: Pick<PlainStart['request'], 'maxPlanAgeSeconds'>;
+};
 
 /**
  * Keeps a plan for the run that carries it out, and removes the plans that have expired. A refused plan is not kept.
  */
 export async function keepPlan(
-  { agent, cluster, plans, request }: Pick<PlainStart, 'agent' | 'cluster' | 'plans' | 'request'>,
+  { agent, cluster, plans, request }: Keeping,
   plan: ChangePlan,
   salt: string,
 ): Promise<void> {

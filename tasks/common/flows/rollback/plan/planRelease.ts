@@ -5,6 +5,7 @@ import { runOf } from '../../../core/release/history';
 import { runWords } from '../../../core/lock/holder';
 import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
 import { manifestObjects, objectKey, refOf } from '../../../core/kubernetes/manifest';
+import type { DeclaredKind } from '../../../core/helm/chartCrds';
 import type { Rehearsal } from '../../../core/helm/rehearsal';
 import type { KeptField } from '../../../core/release/keptFields';
 import { readKeptFields } from '../../release/keptFields';
@@ -19,15 +20,17 @@ import {
   placedObjects,
   servedKey,
 } from '../../../core/rollbackPlan/model/places';
-import { planRollback } from '../../../core/rollbackPlan/planRollback';
+import { planChange } from '../../../core/rollbackPlan/planRollback';
 import { renewedHistory, renewedRevision, type RecordRenewal } from '../../../core/release/servedVersions';
 import { findStrays } from './strays';
 import { rollbackBase, type PlannedBase } from '../../release/mergeBase';
 import { findRenewals } from '../../release/servedVersions';
 import { isSameRecord } from '../../../core/rollbackPlan/model/recordDigest';
 import { tracesOf } from '../../../core/rollbackPlan/objects/rehearsalTraces';
-import { chooseTarget } from '../../../core/rollbackPlan/model/target';
+import { chooseTarget, type TargetChoice } from '../../../core/rollbackPlan/model/target';
 import type {
+  DeployFacts,
+  PlannedChange,
   ReleasePlanInputs,
   ChangePlan,
   RollbackRequest,
@@ -99,9 +102,49 @@ export async function planOnBase(
   { rollback, base, seal, renewals = [], kept }: PlanDetails,
 ): Promise<Pick<PlannedRelease, 'plan' | 'rehearsal' | 'live'>> {
   const history = renewedHistory(stored, renewals);
+  const choice = chooseTarget(history, context.request.releaseName, rollback);
+  return planChoice(context, choice, {
+    change: 'rollback',
+    ...rollback,
+    stored,
+    history,
+    base,
+    seal,
+    renewals,
+    kept,
+    rehearse: async (target) => ({ rehearsal: await rehearse(context, target, { base, renewals, kept }) }),
+  });
+}
+
+interface ChangeDetails extends RollbackRequest {
+  change: PlannedChange;
+  /** The history as it is stored, and as Helm will find it. */
+  stored: readonly Revision[];
+  history: readonly Revision[];
+  base: PlannedBase | undefined;
+  seal: Seal | undefined;
+  renewals: readonly RecordRenewal[];
+  kept: readonly KeptField[];
+  /** Not called for a target that cannot be read. */
+  rehearse: (target: Revision) => Promise<Rehearsed>;
+  /** What only the plan of a deploy needs, from what was read. */
+  deployFacts?: (read: ReadObjects, rehearsed: Rehearsed) => Promise<DeployFacts>;
+}
+
+/** What Helm was seen to do. `target` is the revision that it would make, if that is not the one of the choice. */
+export interface Rehearsed {
+  rehearsal: Rehearsal | undefined;
+  target?: Revision;
+}
+
+/** Does the same for any change of a release to the target of a choice. */
+export async function planChoice(
+  context: ReleasePlanContext,
+  choice: TargetChoice,
+  details: ChangeDetails,
+): Promise<Pick<PlannedRelease, 'plan' | 'rehearsal' | 'live'>> {
+  const { change, base, deployFacts, history, kept, policy, renewals, seal, stored, toRevision } = details;
   const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
-  const release = request.releaseName;
-  const choice = chooseTarget(history, release, rollback);
   const { target, passed } = choice;
   const revisions = target === undefined ? [] : [target, ...passed].filter(isReadable);
   const isWhole = target !== undefined && revisions.includes(target);
@@ -111,14 +154,20 @@ export async function planOnBase(
     readObjects(context, revisions),
     cluster.serverTime(),
   ]);
-  const rehearsal = isWhole ? await rehearse(context, target, { base, renewals, kept }) : undefined;
+  const rehearsed: Rehearsed = isWhole ? await details.rehearse(target) : { rehearsal: undefined };
+  const { rehearsal } = rehearsed;
   stopIfCancelled(signal);
-  await refuseChangedRelease(context, stored);
-  if (rehearsal !== undefined) await refuseChangedObjects(context, history, revisions, read);
-  const inputs = {
-    ...rollback,
+  await refuseChangedRelease(context, change, stored);
+  if (rehearsal !== undefined) await refuseChangedObjects({ context, change, history }, revisions, read);
+  const deploy = deployFacts && (await deployFacts(read, rehearsed));
+  const chosen = rehearsed.target === undefined ? choice : { ...choice, target: rehearsed.target };
+  const inputs: ReleasePlanInputs = {
+    change,
+    toRevision,
+    policy,
     ...read,
-    release,
+    ...(deploy === undefined ? {} : { deploy, served: withDefinitions(read.served, deploy.definitions) }),
+    release: request.releaseName,
     namespace,
     history,
     deployedBy: Object.fromEntries(history.map((each) => [each.revision, runWords(runOf(each))])),
@@ -131,8 +180,20 @@ export async function planOnBase(
     sha256,
     ...(seal === undefined ? {} : { seal }),
   };
-  const plan = planRollback({ ...inputs, strays: await findStrays(context, inputs, choice) });
+  const plan = planChange({ ...inputs, strays: await findStrays(context, inputs, chosen) }, chosen);
   return { plan, rehearsal, live: read.live };
+}
+
+/** Helm installs the definitions of these kinds before anything else. */
+function withDefinitions(served: ServedKinds, definitions: readonly DeclaredKind[]): ServedKinds {
+  const missing = definitions.filter((kind) => served.get(servedKey(kind))?.isServed !== true);
+  return new Map([
+    ...served,
+    ...missing.map((kind): [string, ServedKind] => [
+      servedKey(kind),
+      { isServed: true, namespaced: kind.namespaced, plural: kind.plural },
+    ]),
+  ]);
 }
 
 /**
@@ -141,6 +202,7 @@ export async function planOnBase(
  */
 async function refuseChangedRelease(
   { namespace, request, storage }: ReleasePlanContext,
+  change: PlannedChange,
   before: readonly Revision[],
 ): Promise<void> {
   const now = await storage.history();
@@ -151,22 +213,27 @@ async function refuseChangedRelease(
   });
   if (changed.length === 0) return;
   const which = changed.map(({ revision, status }) => `${revision} (${status})`).join(', ');
-  const last = before.at(-1)?.revision ?? 0;
+  const last = before.at(-1);
+  const back =
+    last === undefined
+      ? ''
+      : ` To roll back: helm rollback ${request.releaseName} ${last.revision} --namespace ${namespace}`;
   throw new TaskError(
     'ProofFailed',
-    `While the rollback of release ${request.releaseName} was only rehearsed, the release was changed: revision ${which}. ` +
-      `Another run has changed it meanwhile, or this Helm does not use the kubeconfig that it is given and has really rolled back. ` +
-      `To look: helm history ${request.releaseName} --namespace ${namespace}. To roll back: helm rollback ${request.releaseName} ${last} --namespace ${namespace}`,
+    `While the ${change} of release ${request.releaseName} was only rehearsed, the release was changed: revision ${which}. ` +
+      `Another run has changed it meanwhile, or this Helm does not use the kubeconfig that it is given and has really ${doneWords[change]}. ` +
+      `To look: helm history ${request.releaseName} --namespace ${namespace}.${back}`,
   );
 }
+
+const doneWords: Readonly<Record<PlannedChange, string>> = { rollback: 'rolled back', deploy: 'deployed' };
 
 /**
  * Does the same for the release's objects, which a Helm can change without a change of its records. Throws
  * `ProofFailed` unless the change is the usual work of a controller.
  */
 async function refuseChangedObjects(
-  context: ReleasePlanContext,
-  history: readonly Revision[],
+  { context, change, history }: { context: ReleasePlanContext } & Pick<ChangeDetails, 'change' | 'history'>,
   revisions: readonly Revision[],
   { live, served }: ReadObjects,
 ): Promise<void> {
@@ -176,12 +243,16 @@ async function refuseChangedObjects(
   for (const trace of traces) agent.log(`While nothing was to be changed, ${trace}.`);
   const named = traces.slice(0, tracesNamed).join('; ');
   const more = traces.length > tracesNamed ? `; and ${traces.length - tracesNamed} more` : '';
-  const last = history.at(-1)?.revision ?? 0;
+  const last = history.at(-1)?.revision;
+  const restore =
+    last === undefined
+      ? 'What it has changed is to be taken back by hand.'
+      : `To restore what revision ${last} declares: helm rollback ${request.releaseName} ${last} --namespace ${namespace}, with a Helm that is trusted; what no revision declares is to be taken back by hand.`;
   throw new TaskError(
     'ProofFailed',
-    `While the rollback of release ${request.releaseName} was only rehearsed, its objects were changed: ${named}${more}. ` +
+    `While the ${change} of release ${request.releaseName} was only rehearsed, its objects were changed: ${named}${more}. ` +
       `Somebody else has changed them meanwhile, or this Helm does not use the kubeconfig that it is given and has really changed them. ` +
-      `To restore what revision ${last} declares: helm rollback ${request.releaseName} ${last} --namespace ${namespace}, with a Helm that is trusted; what no revision declares is to be taken back by hand.`,
+      restore,
   );
 }
 
@@ -217,7 +288,7 @@ async function rehearse(
   return rehearsal;
 }
 
-type ReadObjects = Pick<ReleasePlanInputs, 'served' | 'live' | 'autoscalers' | 'pods' | 'claims' | 'instances'>;
+export type ReadObjects = Pick<ReleasePlanInputs, 'served' | 'live' | 'autoscalers' | 'pods' | 'claims' | 'instances'>;
 
 async function readObjects(context: ReleasePlanContext, revisions: readonly Revision[]): Promise<ReadObjects> {
   const served = await servedKinds(context, revisions);
@@ -290,7 +361,11 @@ function isScalable(spec: unknown): boolean {
 type Keep = (object: KubeObject) => boolean;
 
 /** Reads objects that only add information. An identity that may not read them gets a plan all the same. */
-async function beside({ agent, cluster }: ReleasePlanContext, query: ListQuery, keep?: Keep): Promise<KubeObject[]> {
+export async function beside(
+  { agent, cluster }: ReleasePlanContext,
+  query: ListQuery,
+  keep?: Keep,
+): Promise<KubeObject[]> {
   try {
     return await cluster.list(query, keep);
   } catch (thrown) {
