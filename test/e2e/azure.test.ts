@@ -38,11 +38,11 @@ const execFileAsync = promisify(execFile);
 /** A token of Entra ID or of Azure DevOps. */
 const jwt = /eyJ[\w-]{20,}\.eyJ[\w-]{20,}\./;
 
-function execKubeconfig(server: string, ca: string, exec: object): string {
+function kubeconfigOf(server: string, ca: string, user: object): string {
   const cluster = { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') };
   return JSON.stringify({
     clusters: [{ name: 'c', cluster }],
-    users: [{ name: 'u', user: { exec } }],
+    users: [{ name: 'u', user }],
     contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
     'current-context': 'x',
   });
@@ -166,7 +166,7 @@ describe('deploys to AKS by Azure Resource Manager', () => {
         const identity = await openClusterIdentity({ askToken, onSecret: () => undefined, program });
         const { url, ca } = adminApiServer(clusterName);
         const { exec } = identity;
-        const text = execKubeconfig(url, ca, exec);
+        const text = kubeconfigOf(url, ca, { exec });
         const kubeconfig = s.file('exec.kubeconfig', text);
         const helm = (...args: string[]) => {
           const pass = identity.lend();
@@ -365,6 +365,33 @@ describe('deploys to AKS by Azure Resource Manager', () => {
       }
     },
   );
+
+  scene('the credentials of the administrator are used as they are, and shown nowhere', async (s) => {
+    const { url, ca, token } = adminApiServer(clusterName);
+    const admin = kubeconfigOf(url, ca, { token });
+    azure.state.clusters.set('local', { user: entraKubeconfig(url, ca), admin });
+    const root = path.dirname(s.file('agent', ''));
+    const helm = helms(s.cluster)['3'];
+    const watch = watchProcesses([helm, 'guard.js']);
+    const inputs = { kubernetesCluster: 'local', useClusterAdmin: 'true' };
+    const deploy = spec(s, 'secret', { helm, set: bare, inputs });
+    const options = { ...agent(), root };
+    const end = await s
+      .deploy({ ...deploy, variables: { ...deploy.variables, 'system.debug': 'true' } }, options)
+      .finally(() => watch.stop());
+    assertOutcome(end, 'deployed');
+    const { commandLines, environments } = watch.stop();
+    assert.deepEqual([...environments.keys()].sort(), [helm, 'guard.js'].sort());
+    const places: (readonly [string, string])[] = [
+      ...shownBy(end.job),
+      ...filesBelow(root),
+      ...[...commandLines].map((line) => ['a command line', line] as const),
+      ...[...environments].flatMap(([name, texts]) => [...texts].map((text) => [name, text] as const)),
+    ];
+    const secrets = [token, azure.state.secret].flatMap((secret) => [secret, Buffer.from(secret).toString('base64')]);
+    assert.ok(token !== '');
+    for (const [place, text] of places) assert.ok(!secrets.some((secret) => text.includes(secret)), place);
+  });
 
   scene(
     'a managed identity: RolloutHealthCheck reads, and a wrong cluster name is a mistake of the inputs',
