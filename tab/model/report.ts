@@ -172,6 +172,7 @@ const health: Reader<HealthReport> = shape<HealthReport>({
   failedClusters: count,
   metrics: list(metric, 20),
   services: list(service, 200),
+  reservations: list(reservation),
 });
 
 const healthWord = word(['healthy', 'unhealthy', 'unknown', ''], 'unknown');

@@ -4,6 +4,7 @@ import {
   deploySubject,
   outcomeWords,
   proofOf,
+  reservationLines,
   servingSentence,
   testResult,
   type DeployReport,
@@ -151,10 +152,7 @@ function deployView(report: DeployReport): Own {
   const isUnwell = report.servingHealth === 'unhealthy';
   const tone = isUnwell ? 'bad' : deployTones[report.outcome];
   const serves = answer('Serves now', servingTone(report), servingSentence(report), {
-    lines: [
-      ...(report.reservations ?? []).map(({ message }) => `Not verified: ${message}`),
-      ...servicePodsWords(report.services ?? []),
-    ],
+    lines: [...reservationLines(report), ...servicePodsWords(report.services ?? [])],
   });
   return {
     tone,
@@ -221,7 +219,9 @@ const healthVerbs: Readonly<Record<HealthReport['health'], string>> = {
 function healthView(report: HealthReport): Own {
   const tone = healthTones[report.health];
   const revision = report.revision === null ? 'The workloads as they are' : `Revision ${report.revision}`;
-  const serves = answer('Serves now', tone, `${revision}, ${healthWords[report.health]}.`, { lines: wayBack(report) });
+  const serves = answer('Serves now', tone, `${revision}, ${healthWords[report.health]}.`, {
+    lines: [...reservationLines(report), ...wayBack(report)],
+  });
   return {
     tone,
     word: report.health === 'unhealthy' ? 'not healthy' : report.health,

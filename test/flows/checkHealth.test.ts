@@ -156,9 +156,22 @@ describe('the health check', () => {
       { history, live: none.objects, chart: none },
       { ...ofRelease, markVerified: true },
     );
-    assert.equal((await checkHealth(context)).markedVerified, false);
+    const report = await checkHealth(context);
+    assert.equal(report.markedVerified, false);
     assert.equal(told(on.storage.records), '1 deployed+reserved');
-    assert.match(on.agent.lines.join('\n'), /Not verified: No pod of Deployment\/web/);
+    assert.match(healthClosing(report), /healthy, with a reservation.*\nNot verified: No pod of Deployment\/web/);
+    const outputs = healthOutputs(report);
+    assert.match(outputs['reservations'] ?? '', /^No pod of Deployment\/web/);
+    assert.match(outputs['gateInstructions'] ?? '', /Not verified: No pod of Deployment\/web/);
+    assertReport(report);
+  });
+
+  it('a verified revision has no reservation', async () => {
+    const web = deployment('web', 'good');
+    const none = chart('1.0.0', [{ ...web, spec: { ...(web['spec'] as object), paused: true } }]);
+    const history = [revision(1, 'deployed', none, { labels: { [verifiedLabel]: '1' } })];
+    const { context } = await check({ history, live: none.objects, chart: none }, ofRelease);
+    assert.equal((await checkHealth(context)).reservations, undefined);
   });
 
   it('an unhealthy release is told with the pods behind its Services, for a gate too', async () => {

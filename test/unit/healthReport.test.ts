@@ -160,6 +160,7 @@ describe('the texts of a health check', () => {
         gateInstructions: '',
         canRollBack: 'true',
         failedClusters: '',
+        reservations: '',
       },
     );
   });

@@ -16,9 +16,11 @@ import {
   notJudged,
   objectTable,
   proofOf,
+  reservationLines,
   sinceSentence,
   type ReportedEvidence,
   type ReportedObject,
+  type ReportedReservation,
   type TaskResult,
 } from './report';
 
@@ -59,6 +61,8 @@ export interface HealthReport {
   metrics?: readonly ReportedMetric[];
   /** The pods behind the Services of a release that is not healthy. */
   services?: readonly ServicePods[];
+  /** Why a healthy revision is not verified. */
+  reservations?: readonly ReportedReservation[];
 }
 
 export function subjectOf(report: HealthReport): string {
@@ -85,7 +89,8 @@ export function healthSummary(report: HealthReport): string {
   const subject = subjectOf(report);
   const blind = notJudged(report.objects);
   if (report.health === 'healthy') {
-    return `${subject}: healthy${blind.length === 0 ? '' : `, but ${someOf(blind)} in place, not judged`}.`;
+    const reserved = (report.reservations ?? []).length === 0 ? '' : ', with a reservation';
+    return `${subject}: healthy${reserved}${blind.length === 0 ? '' : `, but ${someOf(blind)} in place, not judged`}.`;
   }
   const text = `${subject}: ${report.health}. ${blaming(report)} (${report.reason})`;
   return neutralise(withoutRepeats(text.replace(/[\s\u0085]+/g, ' ')));
@@ -101,6 +106,7 @@ export function healthOutputs(report: HealthReport): Record<string, string> {
     gateInstructions: gateInstructions(report),
     canRollBack: String(report.canRollBack),
     failedClusters: String(report.failedClusters ?? ''),
+    reservations: (report.reservations ?? []).map(({ message }) => message).join('\n'),
   };
 }
 
@@ -116,6 +122,7 @@ export function refusedOutputs(reason: FailureReason, message: string): Record<s
     gateInstructions: `**${sentenceCell(summary)}**\n\nNext step: ${sentenceCell(adviceFor(reason, message))}`,
     canRollBack: 'false',
     failedClusters: '',
+    reservations: '',
     reportPath: '',
   };
 }
@@ -138,6 +145,7 @@ export function gateInstructions(report: HealthReport): string {
     `**${sentenceCell(healthSummary(report))}**`,
     sinceSentence(report),
     servingWords(report).map(sentenceCell).join(' '),
+    reservationLines(report).map(sentenceCell).join(' '),
     report.advice === '' ? '' : `Next step: ${sentenceCell(report.advice)}`,
     rollbackSentence(report),
     ...report.evidence.map(gateEvidence),
@@ -189,7 +197,7 @@ function servingWords({ revision, services = [] }: HealthReport): string[] {
 export function healthClosing(report: HealthReport, { afterIssue = false } = {}): string {
   const lines = afterIssue ? [] : [healthSummary(report)];
   if (report.health !== 'healthy') lines.push(...proofOf(report));
-  lines.push(...servingWords(report));
+  lines.push(...servingWords(report), ...reservationLines(report));
   if (report.health !== 'healthy' && report.advice !== '') lines.push(report.advice);
   if (report.markedVerified) lines.push(`Revision ${report.revision ?? ''} is marked as verified healthy.`);
   return lines.join('\n');
@@ -202,6 +210,7 @@ export function healthMarkdown(report: HealthReport): string {
     isHealthy ? '' : blamingMarkdown({ ...report, failedWorkload: report.failedWorkload || report.reason }),
     sinceSentence(report),
     servingWords(report).map(cell).join(' '),
+    reservationLines(report).map(cell).join(' '),
     rollbackSentence(report),
     objectTable(report.objects),
     metricsMarkdown(report.metrics ?? []),

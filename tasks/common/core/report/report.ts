@@ -302,7 +302,7 @@ export function closingOf(report: DeployReport, { afterIssue = false } = {}): st
 
 const differencesShown = 20;
 
-function reservationLines({ reservations = [] }: DeployReport): string[] {
+export function reservationLines({ reservations = [] }: Pick<DeployReport, 'reservations'>): string[] {
   return reservations.map(({ message }) => `Not verified: ${message}`);
 }
 

@@ -1,4 +1,10 @@
-import { endingFor, endingOfRollout, reportedObjects, type Ending } from '../../core/report/ending';
+import {
+  endingFor,
+  endingOfRollout,
+  reportedObjects,
+  reportedReservations,
+  type Ending,
+} from '../../core/report/ending';
 import { asTaskError, type FailureReason, type TaskError } from '../../core/failure';
 import type { HealthEnding, HealthReport } from '../../core/report/healthReport';
 import { healthOf } from '../../core/report/healthReport';
@@ -115,7 +121,18 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     evidence,
     ...(metrics.length === 0 ? {} : { metrics }),
     ...(services.length === 0 ? {} : { services }),
+    ...reservedOf(revision, isHealthy, rollout),
   };
+}
+
+/** A verified revision has no reservation. */
+function reservedOf(
+  revision: Revision | undefined,
+  isHealthy: boolean,
+  { reservations }: RolloutEnd,
+): Pick<HealthReport, 'reservations'> {
+  const isOpen = isHealthy && revision !== undefined && !isVerified(revision) && reservations.length > 0;
+  return isOpen ? { reservations: reportedReservations(reservations) } : {};
 }
 
 /** Asks every query once before anything is awaited. */
@@ -239,7 +256,6 @@ async function markHealthy(
 ): Promise<boolean> {
   const toMark = markable(context, revision);
   if (toMark === undefined || isVerified(toMark)) return toMark !== undefined;
-  for (const { message } of reservations) context.agent.log(`Not verified: ${message}`);
   await (reservations.length === 0 ? verify : reserve)(storage, toMark);
   return reservations.length === 0;
 }
