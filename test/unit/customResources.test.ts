@@ -31,6 +31,85 @@ const pairs: readonly Pair[] = [
     conditions(yes('ReconcileSuccess')),
     'Current',
   ],
+  [
+    'work in hand',
+    conditions(yes('Ready'), yes('Rebalancing')),
+    'InProgress',
+    conditions(yes('Ready'), yes('Serving')),
+    'Current',
+  ],
+  [
+    'a part that works on',
+    conditions(yes('Initialized'), yes('CoreProgressing')),
+    'InProgress',
+    conditions(yes('Ready'), yes('CoreProgressing')),
+    'Current',
+  ],
+  ['well-formed', conditions(no('WellFormed')), 'InProgress', conditions(yes('WellFormed')), 'Current'],
+  [
+    'dependencies',
+    conditions(yes('Deployed'), no('DependenciesFulfilled')),
+    'InProgress',
+    conditions(yes('Deployed'), yes('DependenciesFulfilled')),
+    'Current',
+  ],
+  [
+    'a reason that names an error',
+    conditions(no('Bucket', ', reason: SyncError')),
+    'InProgress',
+    conditions(yes('Synced'), no('Bucket', ', reason: NoError')),
+    'Current',
+  ],
+  [
+    'a job that has ended badly',
+    conditions(yes('Completed', ', reason: Failed')),
+    'Failed',
+    conditions(yes('Completed', ', reason: Succeeded')),
+    'Current',
+  ],
+  [
+    'a job that runs',
+    `kind: TrainJob, ${conditions(yes('Created'), yes('Running'))}`,
+    'InProgress',
+    `kind: TrainJob, ${conditions(yes('Running'), yes('Succeeded'))}`,
+    'Current',
+  ],
+  ['a flag', 'status: {valid: false}', 'InProgress', 'status: {valid: true}', 'Current'],
+  [
+    'problems',
+    'status: {phase: Active, problems: [dangling]}',
+    'InProgress',
+    'status: {phase: Active, problems: [""]}',
+    'Current',
+  ],
+  [
+    'an error without a text',
+    'status: {state: complete, error: {message: broken pipe}}',
+    'InProgress',
+    'status: {state: complete, error: {message: ""}}',
+    'Current',
+  ],
+  [
+    'a ratio',
+    'status: {scale: {statusReplicas: 0/1}}',
+    'InProgress',
+    'status: {scale: {statusReplicas: 1/1}}',
+    'Current',
+  ],
+  [
+    'the counts of a part',
+    'status: {instances: [{replicas: 2, readyReplicas: 1}]}',
+    'InProgress',
+    'status: {instances: [{replicas: 2, readyReplicas: 2}]}',
+    'Current',
+  ],
+  [
+    'the counts of a part that was before',
+    'status: {agent: {desired: 3, ready: 1}}',
+    'InProgress',
+    'status: {phase: Ready, previousAgent: {desired: 3, ready: 1}}',
+    'Current',
+  ],
   ['Failure', conditions(yes('Failure')), 'Failed', conditions(no('Failure'), yes('Ready')), 'Current'],
   ['Terminal', conditions(yes('Terminal')), 'Failed', conditions(no('Terminal'), yes('Ready')), 'Current'],
   [
@@ -212,7 +291,9 @@ const pairs: readonly Pair[] = [
 ];
 
 function judged(fields: string): ReturnType<typeof objectStatus> {
-  const object = parse(`{apiVersion: example.com/v1, kind: Thing, ${fields}}`) as KubeObject;
+  const object = parse(
+    `{apiVersion: example.com/v1, ${fields.startsWith('kind:') ? '' : 'kind: Thing, '}${fields}}`,
+  ) as KubeObject;
   return objectStatus({ ...object, metadata: { name: 'a', ...(object.metadata as object | undefined) } }, now);
 }
 

@@ -41,6 +41,11 @@ const states: Readonly<Record<string, readonly (readonly [string, string])[]>> =
     [all('+Available -Progressing/ProgressDeadlineExceeded'), 'Failed'],
     [all('+InvalidSpec'), 'Failed'],
   ],
+  'OpenSearchCluster.opensearch.opster.io': [
+    [status('phase: PENDING'), 'InProgress'],
+    [status('phase: RUNNING, health: yellow'), 'Current'],
+    [status('phase: RUNNING, health: red'), 'InProgress'],
+  ],
   'AnalysisRun.argoproj.io': [
     [status('phase: Running'), 'InProgress'],
     [status('phase: Successful'), 'Current'],

@@ -19,7 +19,7 @@ export function customStatus(object: JsonObject, fields: Fields, now: Date): Obj
   const nested = nestedConditions(object);
   const fresh = conditions.filter((condition) => isFresh(condition, generation));
   return (
-    failure(fresh) ??
+    ended(object, fresh) ??
     (isHeld ? heldOnPurpose('its spec says so.') : undefined) ??
     held(fresh) ??
     stale(conditions, generation) ??
@@ -38,12 +38,13 @@ export function customStatus(object: JsonObject, fields: Fields, now: Date): Obj
 const failures: ReadonlySet<string> = new Set(['Failed', 'Failure', 'Terminal']);
 /** Conditions that report, when they are true, trouble or work that may end. */
 const troubles =
-  /^(?:Not|Un|Error)[A-Z]|^(?:InvalidSpec|Error|Reconciling|In-?[Pp]rogress)$|(?:Degraded|Errors?|Failed|Failure|Invalid|Updating|Creating|Upgrading|Deleting|Provisioning)$/;
+  /^(?:Not|Un|Error)[A-Z]|^(?:InvalidSpec|Error|Reconciling|In-?[Pp]rogress|Pending)$|(?:Degraded|Errors?|Failed|Failure|Invalid|Updating|Creating|Upgrading|Deleting|Provisioning|Scaling|Resizing|Rebalancing|Restoring|Bootstrapping|Initiali[sz]ing|Migrating|Restarting|Promoting|Synchroni[sz]ing)$/;
 /** Conditions that must be true where they exist. */
 const necessities =
-  /^(?:Available|Accepted|Programmed|Established|ReconcileSuccess|Reconciled|ResolvedRefs|Valid|Installed|Deployed|Bound|Initialized|Compliant)$|(?:Ready|Healthy|Synced|Synchronized|UpToDate)$/;
+  /^(?:Available|Accepted|Programmed|Established|ReconcileSuccess|Reconciled|ResolvedRefs|Valid|Installed|Deployed|Bound|Initialized|Compliant|WellFormed|Balanced|Connected|Reachable|Configured|Provisioned|Registered|Scheduled)$|(?:Ready|Healthy|Synced|Synchronized|UpToDate|Applied|Fulfilled|Satisfied)$/;
 /** Conditions that must become true, and one of which is enough. `Ready` or `Available` say more where they exist. */
 const ends: ReadonlySet<string> = new Set(['Succeeded', 'Complete', 'Completed']);
+const badReason = /(?<!^No)(?:Error|Failed|Failure)$/;
 const heldReasons = /(?:Paused|Suspended|Stopped)$/;
 
 const isTrouble = (type: string): boolean => troubles.test(type) && !failures.has(type);
@@ -52,7 +53,10 @@ const isNecessary = (type: string): boolean =>
 
 function failure(conditions: readonly Condition[]): ObjectStatus | undefined {
   const isReady = conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
-  const final = conditions.find(({ type, status }) => failures.has(type) && status === 'True');
+  const final = conditions.find(
+    ({ type, status, reason }) =>
+      status === 'True' && (failures.has(type) || (ends.has(type) && /^(?:Failed|Failure|Error)$/.test(reason))),
+  );
   // Some controllers never take back an old failure.
   return final === undefined || isReady ? undefined : failed(final.reason || final.type, said(final));
 }
@@ -85,21 +89,45 @@ function stale(conditions: readonly Condition[], generation = 0): ObjectStatus |
 }
 
 function unmet(conditions: readonly Condition[], isScaledDown = false): ObjectStatus | undefined {
-  const isUnmet = ({ type, status, reason }: Condition): boolean =>
+  const hasSummary = conditions.some(({ type }) => type === 'Ready' || type === 'Available');
+  const isUnmet = (condition: Condition): boolean =>
+    isBad(condition, isScaledDown) || (!hasSummary && isBadWithoutSummary(condition));
+  const condition =
+    conditions.find((each) => each.type === 'Ready' && isUnmet(each)) ??
+    conditions.find(isUnmet) ??
+    (hasSummary ? undefined : withoutEnd(conditions));
+  return condition === undefined ? undefined : inProgress(condition.reason || notReason(condition), said(condition));
+}
+
+function isBad({ type, status, reason }: Condition, isScaledDown: boolean): boolean {
+  return (
     (isTrouble(type) && status === 'True') ||
     (isNecessary(type) && status !== 'True' && !isScaledDown) ||
     (type === 'Progressing' && status === 'False' && reason === 'ProgressDeadlineExceeded') ||
     // Operators of the Ansible SDK: the reason becomes Successful when the run has ended.
-    (type === 'Running' && reason === 'Running');
-  const hasSummary = conditions.some(({ type }) => type === 'Ready' || type === 'Available');
-  const condition =
-    conditions.find((each) => each.type === 'Ready' && isUnmet(each)) ??
-    conditions.find(isUnmet) ??
-    (hasSummary ? undefined : unended(conditions));
-  return condition === undefined ? undefined : inProgress(condition.reason || notReason(condition), said(condition));
+    (type === 'Running' && reason === 'Running')
+  );
 }
 
-function unended(conditions: readonly Condition[]): Condition | undefined {
+/** Nobody knows what a condition of another name means when it is false, but its reason may say it. */
+function isBadWithoutSummary({ type, status, reason }: Condition): boolean {
+  if (status === 'True') return type.endsWith('Progressing');
+  return !isTrouble(type) && badReason.test(reason);
+}
+
+function ended(object: JsonObject, conditions: readonly Condition[]): ObjectStatus | undefined {
+  return failure(conditions) ?? unended(object, conditions);
+}
+
+/** Jobs of operators: while one runs, its other conditions only say that it was made. */
+function unended({ kind }: JsonObject, conditions: readonly Condition[]): ObjectStatus | undefined {
+  const running = conditions.find(({ type, status }) => type === 'Running' && status === 'True');
+  const isJob = typeof kind === 'string' && kind.endsWith('Job');
+  const hasEnded = conditions.some(({ type, status }) => ends.has(type) && status === 'True');
+  return running === undefined || !isJob || hasEnded ? undefined : inProgress('JobRunning', said(running));
+}
+
+function withoutEnd(conditions: readonly Condition[]): Condition | undefined {
   const found = conditions.filter(({ type }) => ends.has(type));
   return found.some(({ status }) => status === 'True') ? undefined : found[0];
 }

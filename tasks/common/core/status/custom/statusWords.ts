@@ -5,12 +5,12 @@ import { current, failed, heldOnPurpose, inProgress, type ObjectStatus } from '.
 /** `phase`, `currentState`, `clusterStatus`, `health` and the like; not what is only asked for or was before. */
 const wordField = /^(?!desired|previous|last|old|target|expected|prior)[a-z]*(?:phase|state|status|health|compliant)$/i;
 /** Fields that hold a text only while something is wrong. */
-const errorFields = ['error', 'errors', 'errMsg', 'errorMessage', 'failureReason', 'failureMessage'];
+const errorFields = ['error', 'errors', 'errMsg', 'errorMessage', 'failureReason', 'failureMessage', 'problems'];
 
 /** Words that no controller takes back. */
 const finalWords = new Set(['failed', 'failure', 'errored', 'broken']);
 const badWords =
-  /(?<!\b(?:no|none) )\b(?:failed|failure|failing|errors?|invalid|rejected|degraded|unhealthy|unavailable|unreachable|pending|queued|new|unknown|red|yellow|stalled|conflict|noncompliant|outofsync|progress|unsynced|unready)\b|\bnot (?:ready|available|healthy|found|synced|in sync|reconciled|running|deployed|accepted)\b|\bnon compliant\b/;
+  /(?<!\b(?:no|none) )\b(?:failed|failure|failing|errors?|invalid|rejected|degraded|unhealthy|abnormal|faulted|bootstrap|unavailable|unreachable|pending|queued|new|unknown|red|yellow|stalled|conflict|noncompliant|outofsync|progress|unsynced|unready)\b|\bnot (?:ready|available|healthy|found|synced|in sync|reconciled|running|deployed|accepted)\b|\bnon compliant\b/;
 /** Words that end in -ing and mean work in hand, not work to wait for. */
 const steadyWord =
   /^(?:running|serving|streaming|listening|monitoring|watching|tracking|existing|passing|operating|working|nothing)$/;
@@ -59,7 +59,9 @@ function isFilled(value: unknown): boolean {
 }
 
 function hasFields(value: object): boolean {
-  return Object.keys(value).length > 0;
+  return Object.values(value).some((field) =>
+    typeof field === 'object' || typeof field === 'string' ? isFilled(field) : true,
+  );
 }
 
 function textOf(value: unknown): string {
@@ -75,25 +77,56 @@ const counts: readonly (readonly [string, readonly string[], readonly string[]])
   ['readyNodes', ['nodes'], ['nodes']],
   ['availableNodes', [], ['expectedNodes']],
   ['numberReady', [], ['desiredNumberScheduled']],
+  ['ready', [], ['desired']],
 ];
-const flags = ['ready', 'healthy', 'available', 'readyToUse'];
+const flags = ['ready', 'healthy', 'available', 'readyToUse', 'valid'];
 
 /** Judges by counts of ready parts and by flags. */
 export function countStatus({ status, spec }: JsonObject): ObjectStatus | undefined {
   if (!isRecord(status)) return undefined;
   const unready = flags.find((name) => ownField(status, name) === false);
   if (unready !== undefined) return inProgress('StatusNotReady', `status.${unready} is false.`);
-  const pairs = counts.flatMap(([name, ofSpec, ofStatus]) => {
-    const have = ownField(status, name);
-    const wants = [...numbersAt(spec, 'spec', ofSpec), ...numbersAt(status, 'status', ofStatus)];
-    return typeof have === 'number' ? wants.map((want) => ({ name, have, ...want })) : [];
-  });
+  const pairs = [...countsOf(status, spec), ...partsOf(status).flatMap((part) => countsOf(part, undefined))];
   const less = pairs.find(({ have, want }) => have < want);
   if (less !== undefined) {
     return inProgress('LessReady', `status.${less.name} is ${less.have}, ${less.path} is ${less.want}.`);
   }
   const isReady = flags.some((name) => ownField(status, name) === true);
   return pairs.length > 0 || isReady ? current('StatusReady', 'Its status says ready.') : undefined;
+}
+
+interface Count {
+  name: string;
+  have: number;
+  path: string;
+  want: number;
+}
+
+function countsOf(status: Record<string, unknown>, spec: unknown): Count[] {
+  const numbers = counts.flatMap(([name, ofSpec, ofStatus]): Count[] => {
+    const have = ownField(status, name);
+    const wants = [...numbersAt(spec, 'spec', ofSpec), ...numbersAt(status, 'status', ofStatus)];
+    return typeof have === 'number' ? wants.map((want) => ({ name, have, ...want })) : [];
+  });
+  const ratios = Object.entries(status).flatMap(([name, value]): Count[] => {
+    const [, have, want] = typeof value === 'string' ? (/^(\d{1,6})\/(\d{1,6})$/.exec(value) ?? []) : [];
+    return have === undefined || !ratioField.test(name)
+      ? []
+      : [{ name, have: Number(have), path: `its second number`, want: Number(want) }];
+  });
+  return [...numbers, ...ratios];
+}
+
+/** Fields with a text such as `1/3`. */
+const ratioField = /ready|replicas|members|instances|nodes/i;
+/** A part that was before, or that is not meant to serve, has other counts. */
+const passedPart = /previous|last|old|stable|history|canary|preview|blue|green/i;
+
+/** The objects one level below a status, for example those of its components. */
+function partsOf(status: Record<string, unknown>): Record<string, unknown>[] {
+  return Object.entries(status).flatMap(([name, value]) =>
+    passedPart.test(name) ? [] : (Array.isArray(value) ? value : [value]).filter(isRecord),
+  );
 }
 
 function numbersAt(value: unknown, parent: string, names: readonly string[]): { path: string; want: number }[] {

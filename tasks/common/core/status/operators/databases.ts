@@ -3,6 +3,11 @@ import type { DocumentedRules } from './documentedRules';
 /** Databases, queues and storage. */
 export const databases: readonly DocumentedRules[] = [
   {
+    source: 'https://github.com/opensearch-project/opensearch-k8s-operator/blob/main/docs/userguide/main.md',
+    rules: `
+OpenSearchCluster.opensearch.opster.io: current status.phase=RUNNING, not status.health=red`,
+  },
+  {
     source: 'https://cloudnative-pg.io/documentation/current/cloudnative-pg.v1/',
     rules: `
 Cluster.postgresql.cnpg.io: failed status.phase=Cluster is unrecoverable and needs manual intervention; suspended /metadata/annotations/cnpg.io~1hibernation=on, /metadata/annotations/cnpg.io~1reconciliationLoop=disabled; current status.phase=Cluster in healthy state, status.readyInstances>=spec.instances, not condition Ready=False
