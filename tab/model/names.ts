@@ -29,6 +29,7 @@ const unsaid: NameFacts = {
 
 const tasks: Readonly<Record<AttachmentKind, Pick<NameFacts, 'task' | 'action' | 'isAfterJob'>>> = {
   deploy: { task: 'HelmSafeDeploy', action: '', isAfterJob: false },
+  deployPlan: { task: 'HelmSafeDeploy', action: 'plan', isAfterJob: false },
   repair: { task: 'HelmSafeDeploy', action: '', isAfterJob: true },
   health: { task: 'RolloutHealthCheck', action: '', isAfterJob: false },
   fleet: { task: 'RolloutHealthCheck', action: '', isAfterJob: false },

@@ -70,8 +70,9 @@ async function publish(agent: TaskAgent, publication: Publication): Promise<Task
   if (closing !== '') agent.log(closing);
   publishOutputs(agent, outputs);
   if (plan !== undefined) {
+    const planKind = publication.kind === 'deployPlan' ? 'deployPlan' : 'plan';
     await written(agent, 'plan', () =>
-      agent.attach(planAttachmentType, attachmentOf(agent, { ...publication, kind: 'plan' }), planJson(plan)),
+      agent.attach(planAttachmentType, attachmentOf(agent, { ...publication, kind: planKind }), planJson(plan)),
     );
   }
   const report = JSON.stringify(publication.report, null, 2);
@@ -132,7 +133,7 @@ export function publishDeployPlan(
     ...deployPublication(clean),
     ...(shownPlan === undefined ? {} : { markdown: planMarkdown(shownPlan) }),
     name: `HelmSafeDeploy plan ${report.release}`,
-    kind: 'plan',
+    kind: 'deployPlan',
     plan: shownPlan,
     result: taskResults[report.outcome],
     outputs: { ...outputsOf(clean), ...planOutputs(shownPlan, { page }) },

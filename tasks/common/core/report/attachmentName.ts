@@ -14,7 +14,7 @@ export interface AttachmentName {
   attempt: number;
 }
 
-const kinds = ['deploy', 'health', 'plan', 'rollback', 'repair', 'resume', 'fleet'] as const;
+const kinds = ['deploy', 'deployPlan', 'health', 'plan', 'rollback', 'repair', 'resume', 'fleet'] as const;
 
 export type AttachmentKind = (typeof kinds)[number];
 
