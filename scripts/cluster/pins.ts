@@ -215,6 +215,11 @@ export const browserPackages = {
   'fonts-liberation': ['/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
+/** The Debian package of the tests of metrics. */
+export const metricsPackages = {
+  prometheus: ['/usr/bin/prometheus'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
 /** The Debian packages of the tests of chart sources and encrypted values. */
 export const sourcePackages = {
   'docker-registry': ['/usr/bin/docker-registry'],

@@ -17,6 +17,7 @@ import {
   rollbackHeading,
   type RollbackReport,
 } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
+import { metricCharts, type MetricChart } from './metricCharts';
 import { treeOf, type Tone, type Tree } from './tree';
 import { timeOf } from './reading';
 import type { Report } from './report';
@@ -48,6 +49,7 @@ export interface StepView {
   answers: readonly Answer[];
   facts: readonly (readonly [string, string])[];
   tree: Tree;
+  metrics: readonly MetricChart[];
   startedAt: number | undefined;
   finishedAt: number | undefined;
 }
@@ -63,7 +65,7 @@ export function stepView(report: Report): StepView {
   }
 }
 
-type Common = Pick<StepView, 'task' | 'release' | 'planned' | 'tree' | 'startedAt' | 'finishedAt'>;
+type Common = Pick<StepView, 'task' | 'release' | 'planned' | 'tree' | 'metrics' | 'startedAt' | 'finishedAt'>;
 type Own = Omit<StepView, keyof Common>;
 
 function common(report: Report): Common {
@@ -73,6 +75,7 @@ function common(report: Report): Common {
     release: release === '' ? '' : `${namespace}/${release}`,
     planned: task !== 'RolloutHealthCheck' && report.outcome === 'planned',
     tree: treeOf(objects, evidence),
+    metrics: metricCharts(task === 'ApproveAndRollback' ? [] : (report.metrics ?? [])),
     startedAt: timeOf(report.startedAt),
     finishedAt: timeOf(report.finishedAt),
   };

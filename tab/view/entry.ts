@@ -7,6 +7,7 @@ import type { Answer, StepView } from '../model/step';
 import type { Tone } from '../model/tree';
 import { copyButton } from './copy';
 import { badge, h, unfolding, type Child } from './dom';
+import { metricsPart } from './metrics';
 import { planPart } from './plan';
 import { timelinePart } from './timeline';
 import { treePart } from './tree';
@@ -67,6 +68,13 @@ export function entryBody(content: Shown, actions: EntryActions, selected: strin
           treePart(view.tree, { root: view.release, selected, link: (object) => linkButton(actions, object) }),
         ])
       : undefined,
+    view.metrics.length === 0
+      ? undefined
+      : section(
+          'Metrics',
+          view.metrics.some(({ tone }) => tone !== 'good'),
+          () => [metricsPart(view.metrics)],
+        ),
     view.startedAt === undefined ? undefined : section('Timeline', false, () => [timelineLater(view, actions)]),
     section('Facts', false, () => [factList(facts)]),
     h('div', { class: 'tools' }, copyButton('Copy as Markdown', markdown), linkButton(actions, '')),

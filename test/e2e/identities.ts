@@ -9,6 +9,7 @@ import type { Scene } from './scenes';
 export interface Rule {
   apiGroups: readonly string[];
   resources: readonly string[];
+  resourceNames?: readonly string[];
   verbs: readonly string[];
 }
 

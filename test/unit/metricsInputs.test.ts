@@ -105,6 +105,18 @@ metrics:
     assert.deepEqual(told, ['errors 10 3 60 1 0', 'health 5 2 0 0 1']);
   });
 
+  for (const [title, text, count] of [
+    ['a metric', one, 1],
+    ['two metrics', `${one}${one.replace('errors', 'more')}`, 2],
+    ['a mapping', `interval: 10s\ncount: 3\nmetrics:\n${one}`, 1],
+  ] as const) {
+    it(`${title} may be indented as a whole, although the agent trims the first line`, () => {
+      const trimmed = text.replace(/^/gm, '      ').trim();
+      assert.equal(read(yaml(trimmed))?.metrics?.metrics.length, count);
+      assert.match(mistakes(yaml(trimmed.replace('query:', 'quer:'))), /line \d holds "quer"/);
+    });
+  }
+
   it('a file is read in place of the text', () => {
     const request = read({ ...server, metrics: 'deploy/metrics.yaml' }, { 'deploy/metrics.yaml': one });
     assert.equal(request?.metrics?.metrics.length, 1);

@@ -3,6 +3,10 @@ import path from 'node:path';
 import { createAgent, type TaskAgent } from '../../../tasks/common/adapters/agent/agent';
 import { publishDeploy, publishRollback } from '../../../tasks/common/adapters/agent/publishReport';
 import type { TimelineRow } from '../../../tasks/common/core/rollout/timelineRow';
+import type { Reading } from '../../../tasks/common/core/metrics/answer';
+import { parseCondition } from '../../../tasks/common/core/metrics/condition';
+import type { MetricSource } from '../../../tasks/common/core/metrics/metric';
+import type { MetricsPort } from '../../../tasks/common/core/ports';
 import { deploy } from '../../../tasks/common/flows/deploy/deploy';
 import { planForRelease, type ReportedRollback } from '../../../tasks/common/flows/rollback/plan/makePlan';
 import { begin, gated, rollBack, startOf } from '../fakes/rollbackStage';
@@ -46,8 +50,9 @@ function rowRecorder(now: () => number): { rows: RecordedRow[]; timeline: (row: 
 type Place = Pick<RecordedStep, 'stage' | 'job'>;
 
 /** A deploy over fakes, with the real flow and the real report. */
-export async function deployStep(setting: Setting, place: Place): Promise<RecordedStep> {
+export async function deployStep(setting: Setting, place: Place, metrics?: MetricsPort): Promise<RecordedStep> {
   const on = await scene(setting);
+  if (metrics !== undefined) on.context.metrics = metrics;
   const { rows, timeline } = rowRecorder(() => on.time.now().getTime());
   on.context.agent.timeline = timeline;
   const report = await deploy(on.context);
@@ -90,6 +95,29 @@ export function goodDeploy(place: Place): Promise<RecordedStep> {
 export function rolledBackDeploy(place: Place): Promise<RecordedStep> {
   const objects = [configMap('settings'), deployment('web', 'broken')];
   return deployStep({ ...installed, chart: chart('2.0.0', objects) }, place);
+}
+
+/** The error rate of the new version rises, and another metric says too little. */
+export function breachedDeploy(place: Place): Promise<RecordedStep> {
+  const next = chart('2.0.0', [configMap('settings', { a: '2' }), deployment('web', 'better')]);
+  const times = { initialDelaySeconds: 0, intervalSeconds: 30, count: 5, failureLimit: 0, inconclusiveLimit: 2 };
+  const condition = parseCondition('result <= before * 1.5 + 0.01');
+  if (condition === undefined) throw new Error('This is no condition.');
+  const metrics = ['error rate', 'latency'].map((name) => ({
+    ...times,
+    name,
+    source: { kind: 'prometheus', query: `${name} <script>` } as const,
+    condition,
+  }));
+  const bake = { seconds: 150, metrics: { metrics }, onInconclusive: 'fail' } as const;
+  let asked = 0;
+  const read = (source: MetricSource): Promise<Reading> => {
+    asked += 1;
+    const isLatency = source.kind === 'prometheus' && source.query.startsWith('latency');
+    if (isLatency && asked > 6) return Promise.resolve({ kind: 'noValue', problem: 'there is no data' });
+    return Promise.resolve({ value: asked < 8 ? 0.01 + asked / 1000 : 0.4, mayPass: true });
+  };
+  return deployStep({ ...installed, chart: next, request: { bake, bakes: true } }, place, { read });
 }
 
 /** A plan of a rollback, and its execution after an approval. */

@@ -1,5 +1,5 @@
 import type { RecordedAttachment, RecordedStep } from './recordedRun';
-import { goodDeploy, rollbackSteps, rolledBackDeploy } from './fakeRuns';
+import { breachedDeploy, goodDeploy, rollbackSteps, rolledBackDeploy } from './fakeRuns';
 
 const production = { stage: 'Production', job: 'Deploy shop' };
 
@@ -75,6 +75,7 @@ export async function tabStates(): Promise<TabState[]> {
     { name: 'running', steps: [openStep('inProgress'), other] },
     { name: 'deployed', steps: [good] },
     { name: 'rolled-back', steps: [broken] },
+    { name: 'metrics', steps: [await breachedDeploy(production)] },
     { name: 'planned', steps: rollback.slice(0, 1) },
     { name: 'rolled-back-after-approval', steps: rollback },
     { name: 'unreadable', steps: [stepWith('{'), broken] },

@@ -333,6 +333,56 @@ describe('the timeline of a step', () => {
   });
 });
 
+describe('the chart of a metric', () => {
+  const sample = (value: number | string | null, verdict: string) => ({
+    at: '2026-03-01T12:00:30.000Z',
+    value,
+    verdict,
+    note: value === null ? 'there is no data' : '',
+  });
+  const metric = {
+    name: 'errors',
+    query: 'up',
+    condition: 'result <= before * 2 && result < 8',
+    verdict: 'fail',
+    message: 'Metric errors failed.',
+    before: 1,
+    samples: [sample(0, 'pass'), sample(null, 'inconclusive'), sample(10, 'fail')],
+  };
+  const chartsOf = (metrics: unknown) => viewOf({ ...deployed, metrics }).metrics;
+
+  it('has a point for each sample, the limits of the condition, and words for both', () => {
+    const [chart] = chartsOf([metric]);
+    assert.deepEqual(
+      chart?.points.map(({ x, y, tone }) => [x, y, tone]),
+      [
+        [0, 0, 'good'],
+        [0.5, undefined, 'unknown'],
+        [1, 1, 'bad'],
+      ],
+    );
+    assert.deepEqual(chart.limits, [
+      { y: 0.2, text: '2' },
+      { y: 0.8, text: '8' },
+    ]);
+    assert.equal(chart.points[1]?.text, '12:00:30 UTC: no value (inconclusive: there is no data)');
+    assert.deepEqual([chart.tone, chart.low, chart.high], ['bad', '0', '10']);
+  });
+
+  it('stays inside of the drawing, whatever a report says', () => {
+    const odd = [
+      { ...metric, samples: [sample(5, 'pass')], condition: 'x' },
+      { ...metric, samples: [sample(-1e308, 'fail'), sample(1e308, 'fail')] },
+      { ...metric, samples: [] },
+      {},
+      7,
+    ];
+    for (const { points, limits } of chartsOf(odd)) {
+      for (const { y = 0 } of [...points, ...limits]) assert.ok(y >= 0 && y <= 1, String(y));
+    }
+  });
+});
+
 describe('a plan as the answer to what the button does', () => {
   const facts = {
     revision: 12,

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import tls from 'node:tls';
 import { TaskError } from '../../core/failure';
 import type { MetricsRequest } from '../../core/inputs/bakeRequest';
 import type { ConnectionRequest } from '../../core/inputs/deployRequest';
@@ -12,6 +11,7 @@ import { serverAccess } from '../kubernetes/agentNetwork';
 import { credentialSource, type AskToken } from '../kubernetes/credentials';
 import type { ClusterAccess } from '../kubernetes/kubeconfig';
 import { createTransport, defaultTiming, type Transport } from '../kubernetes/transport';
+import { authorityVariables, trustedAuthorities } from '../system/authorities';
 import { createMetrics } from './metrics';
 
 interface MetricsHost {
@@ -91,10 +91,13 @@ function openTransportTo(
   { caFile }: MetricsRequest,
   { login, azure }: Access,
 ): Transport {
-  const access = withAuthorities(serverAccess(origin, agent.environment), caFile);
+  const trust = authorityVariables(agent.environment.childEnvironment);
+  const access = serverAccess(origin, agent.environment);
   const isLogin = login !== undefined && new URL(login.url).origin === origin;
   const user = { impersonation: {}, ...(isLogin ? login.user : {}) };
-  const known: ClusterAccess = { ...access, user };
+  const ca =
+    caFile === undefined ? {} : { ca: Buffer.concat([trustedAuthorities(trust), newline, readFileSync(caFile)]) };
+  const known: ClusterAccess = { ...access, ...ca, user };
   const credentials = credentialSource(known, {
     askToken: azure?.origin === origin ? azure.askToken : undefined,
     reread: () => known,
@@ -109,16 +112,11 @@ function openTransportTo(
   return createTransport({
     access: known,
     credentials,
-    environment: {},
+    environment: trust,
     timing: { ...defaultTiming, connectMs: 5_000 },
     redact: agent.redact,
     signal,
   });
 }
 
-function withAuthorities(access: ClusterAccess, caFile: string | undefined): ClusterAccess {
-  if (caFile === undefined) return access;
-  const own = readFileSync(caFile, 'utf8');
-  const others = access.ca === undefined ? tls.rootCertificates.join('\n') : access.ca.toString();
-  return { ...access, ca: Buffer.from([others, own].join('\n')) };
-}
+const newline = Buffer.from('\n');

@@ -42,8 +42,10 @@ const topKeys = ['metrics', ...timingKeys] as const;
  */
 export function readMetricsDocument(text: string, bakeSeconds: number | undefined): MetricsDocument {
   if (isNestedTooDeep(text)) return { metrics: [], mistakes: [{ line: 0, problem: 'it is nested too deep' }] };
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' });
+  const whole = parsed(text);
+  // The agent trims an input, so that its first line has lost an indentation that the others have.
+  const moved = whole.document.errors.length === 0 ? [] : movedTexts(text).map(parsed);
+  const { document, lines } = moved.find((each) => each.document.errors.length === 0) ?? whole;
   const mistakes: MetricsMistake[] = document.errors.map(({ pos, message }) => ({
     line: lines.linePos(pos[0]).line,
     problem: `this is no YAML: ${message.split('\n')[0] ?? ''}`,
@@ -51,6 +53,19 @@ export function readMetricsDocument(text: string, bakeSeconds: number | undefine
   if (mistakes.length > 0) return { metrics: [], mistakes };
   const reader = new MetricsReader(lines, mistakes, bakeSeconds);
   return { metrics: reader.document(document.contents), mistakes };
+}
+
+function parsed(text: string) {
+  const lines = new LineCounter();
+  return { lines, document: parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' }) };
+}
+
+/** The text with less indentation from its second line on. A first line that begins a list is followed by deeper ones. */
+function movedTexts(text: string): string[] {
+  const indents = [...text.matchAll(/(?<=\n) *(?=[^ \r\n])/g)].map(([indent]) => indent.length);
+  const least = Math.min(...indents);
+  if (!Number.isFinite(least)) return [];
+  return [least, least - 2].filter((by) => by > 0).map((by) => text.replaceAll(`\n${' '.repeat(by)}`, '\n'));
 }
 
 /** The fields of one mapping, by key, each with the line of its value. */

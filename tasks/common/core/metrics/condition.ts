@@ -52,6 +52,11 @@ export function comparesWithBefore({ clauses }: Condition): boolean {
   return clauses.some(({ operand }) => 'before' in operand);
 }
 
+/** The numbers that a condition compares with, for a drawing. */
+export function limitsOf({ clauses }: Condition, before: Before): number[] {
+  return clauses.flatMap(({ operand }) => ('text' in operand ? [] : (limitOf(operand, before) ?? [])));
+}
+
 /** The value of the query before the deploy. Null: nothing served before, so there is nothing to compare with. */
 export type Before = Value | null | undefined;
 
