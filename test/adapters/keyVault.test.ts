@@ -76,14 +76,14 @@ describe('values whose key is in Azure Key Vault', function () {
     return vaultEncryptedFile(file, 'password: hunter22\n', { vault, proxy: address.href, token });
   }
 
-  async function decrypt(file: string, agent: TaskAgent): Promise<string> {
+  async function decrypt(file: string, agent: TaskAgent, isAzure = true): Promise<string> {
     const files = [{ path: file, input: 'secretValueFiles, line 1', format: 'yaml', hasVaultKey: true } as const];
     const values = await decryptValues(
       { files, paths: [], sopsPath },
       {
         environment: agent.environment.childEnvironment,
         toolsFolder: undefined,
-        openVault: () => openVault(agent),
+        ...(isAzure && { openVault: () => openVault(agent) }),
         workingDirectory: folder,
         folder: agent.privateFolder,
         signal,
@@ -131,6 +131,17 @@ describe('values whose key is in Azure Key Vault', function () {
       message,
       /^Input secretValueFiles, line 1: \S+prod\.yaml could not be decrypted: .*azureSubscription.*AADSTS7000222/,
     );
+  });
+
+  it('a step without a connection to Azure: the message says which identity sops would use', async () => {
+    const file = await encrypted();
+    const noIdentity = { AZURE_TOKEN_CREDENTIALS: 'EnvironmentCredential', AZURE_CLIENT_SECRET: '' };
+    const { message } = await failureOf(decrypt(file, agentWith('secret', noIdentity), false));
+    assert.match(
+      message,
+      /none of the keys .* with the identity of azureSubscription, and this step has no connection/,
+    );
+    assert.deepEqual(vault.tokens, []);
   });
 
   it('a program without the pass, or with a wish for something else than a vault, gets no token', async () => {

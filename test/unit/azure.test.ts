@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { entraServerId } from '../../tasks/common/core/azure/aksKubeconfig';
 import { clusterPath, parseAzureCluster, parseResourceGroup } from '../../tasks/common/core/azure/azureCluster';
 import { readAzureConnection, type ConnectionFacts } from '../../tasks/common/core/azure/azureIdentity';
+import { vaultResource, withoutAzureIdentity } from '../../tasks/common/core/azure/keyVault';
 import { signInFailure } from '../../tasks/common/core/azure/signInFailure';
 import { stoppedFailure, unresolvedFailure } from '../../tasks/common/core/azure/resourceManagerFailure';
 import { adviceFor } from '../../tasks/common/core/report/advice';
@@ -346,3 +347,22 @@ describe('the advice after a failed connection to Azure', () => {
 function pem(): string {
   return '-----BEGIN PRIVATE KEY-----\nQQ==\n-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\nQQ==\n-----END CERTIFICATE-----\n';
 }
+
+describe('the identity for keys in Azure Key Vault', () => {
+  it('has tokens for vaults of every cloud and for that of the connection, and for nothing else', () => {
+    const own = 'https://vault.stack.example';
+    for (const asked of ['https://vault.azure.net', 'https://vault.azure.cn/', 'https://managedhsm.azure.net', own]) {
+      assert.equal(vaultResource(asked, own), asked.replace(/\/$/, ''));
+    }
+    for (const asked of ['', 'https://management.azure.com', 'https://vault.azure.net.example', 'https://azure.net']) {
+      assert.equal(vaultResource(asked, own), undefined);
+    }
+    assert.equal(vaultResource('', undefined), undefined);
+  });
+
+  it('is the only one that the program finds', () => {
+    const left = { AZURE_CLIENT_ID: 'a', azure_tenant_id: 'b', AZURE_FEDERATED_TOKEN_FILE: 'c', MSI_ENDPOINT: 'd' };
+    const kept = { PATH: '/bin', AZURE_CONFIG_DIR: '/home/me/.azure', SOPS_AGE_KEY_FILE: '/key' };
+    assert.deepEqual(withoutAzureIdentity({ ...left, ...kept }), kept);
+  });
+});

@@ -92,11 +92,15 @@ async function decrypted(file: SecretValuesFile, options: Decryption): Promise<s
   if (result.exitCode === 0) return Buffer.concat(stdout).toString('utf8');
   const signIn = vault?.failure();
   if (signIn !== undefined) throw new TaskError(signIn.reason, `${couldNot(file)} ${signIn.message}`);
-  throw failed(file, sopsProblem(result.exitCode, redact(Buffer.concat(stderr).toString('utf8'))));
+  const problem = sopsProblem(result.exitCode, redact(Buffer.concat(stderr).toString('utf8')));
+  throw failed(file, file.hasVaultKey && vault === undefined ? `${problem} ${noVaultIdentity}` : problem);
 }
 
 const noSops =
   'there is no sops on PATH or in the tool cache; install it in an earlier step, or give its path in sopsPath';
+
+const noVaultIdentity =
+  '(It has a key in Azure Key Vault. sops uses such a key with the identity of azureSubscription, and this step has no connection to Azure Resource Manager)';
 
 function couldNot({ path, input }: SecretValuesFile): string {
   return `Input ${input}: ${path} could not be decrypted:`;
