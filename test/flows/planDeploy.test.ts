@@ -156,6 +156,22 @@ describe('the plan of a deploy', () => {
   });
 });
 
+it('the plan of 500 objects reads each kind once, and sends no dry run of its own', async () => {
+  const objects = (text: string): KubeObject[] =>
+    Array.from({ length: 500 }, (_, index) =>
+      index % 2 === 0 ? configMap(`c${index}`, { text }) : deployment(`d${index}`, text),
+    );
+  const [before, after] = [chart('1.0.0', objects('one')), chart('2.0.0', objects('two'))];
+  const on = await scene({ history: [revision(1, 'deployed', before, verified)], live: before.objects, chart: after });
+  const made = await plan(on);
+  assert.equal(made.objects.filter(({ fate }) => fate === 'patched').length, 500);
+  const count = (name: string): number => on.calls.filter((call) => call === name).length;
+  assert.ok(count('cluster.list') <= 12, `${count('cluster.list')} lists`);
+  assert.ok(count('cluster.get') <= 2, `${count('cluster.get')} reads of one object`);
+  assert.equal(count('cluster.dryRunApply'), 0);
+  assert.equal(count('helm.render') + count('helm.rehearse'), 2);
+});
+
 describe('a deploy with the digest of its plan', () => {
   async function planned(setting: Setting): Promise<{ on: Scene; digest: string }> {
     const on = await scene(setting);

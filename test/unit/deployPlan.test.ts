@@ -208,6 +208,15 @@ describe('the plan of a deploy', () => {
     assert.match(text, /The present revision declares it, the chart does not/);
   });
 
+  it('is never taken for the plan of a rollback', () => {
+    const made = planOf({ before: [settings('a')], after: [settings('b')] });
+    const other: ChangePlan = { ...made, change: 'rollback' };
+    assert.ok(!isSameContent(made, other));
+    assert.deepEqual(planDifferences(made, other, new Date()), [
+      'The plan is that of a deploy, and this step would do a rollback.',
+    ]);
+  });
+
   it('says that a field cannot be changed', () => {
     const message = 'cannot patch "web" with kind Service: spec.clusterIP: Invalid value: field is immutable';
     const made = planOf({

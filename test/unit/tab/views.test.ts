@@ -433,6 +433,17 @@ describe('a plan as the answer to what the button does', () => {
     ['a plan that deletes nothing', { objects: [], hooks: [] }, /Nothing is deleted\.\nNo pods restart\.$/],
     ['a refused plan', { risk: 'refused' }, /^Nothing: the task refuses this rollback\./],
     ['a plan without changes', { risk: 'none' }, /^Nothing would change\.$/],
+    [
+      'the plan of an upgrade',
+      { change: 'deploy', target: { ...plan.target, chart: 'shop 2.0.0' } },
+      /^It upgrades release shop to chart shop 2\.0\.0\.\nObjects: /,
+    ],
+    [
+      'the plan of an install',
+      { change: 'deploy', present: null, target: { ...plan.target, chart: 'shop 2.0.0' } },
+      /^It installs release shop, chart shop 2\.0\.0\.\n/,
+    ],
+    ['the refused plan of a deploy', { change: 'deploy', risk: 'refused' }, /^Nothing: the task refuses this deploy\./],
   ] as const) {
     it(title, () => {
       const { button } = viewOfPlan(more);

@@ -37,7 +37,11 @@ export function planDifferences(
   return ['The plans differ in something that they do not show.'];
 }
 
-function subjectDifferences({ subject: one }: ChangePlan, { subject: other }: ChangePlan): string[] {
+function subjectDifferences(
+  { change, subject: one }: ChangePlan,
+  { change: now, subject: other }: ChangePlan,
+): string[] {
+  if (change !== now) return [`The plan is that of a ${change}, and this step would do a ${now}.`];
   return nameOf(one) === nameOf(other) ? [] : [`The plan is for ${nameOf(one)}, this step for ${nameOf(other)}.`];
 }
 

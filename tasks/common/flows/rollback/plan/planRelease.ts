@@ -180,7 +180,9 @@ export async function planChoice(
     sha256,
     ...(seal === undefined ? {} : { seal }),
   };
-  const plan = planChange({ ...inputs, strays: await findStrays(context, inputs, chosen) }, chosen);
+  // A deploy runs this Helm without a fence, so the dry runs that look for a manipulated one would show nothing.
+  const strays = change === 'deploy' ? undefined : await findStrays(context, inputs, chosen);
+  const plan = planChange({ ...inputs, ...(strays && { strays }) }, chosen);
   return { plan, rehearsal, live: read.live };
 }
 
