@@ -43,9 +43,10 @@ describe('the environment that the agent gives to the task', () => {
       SSH_PRIVATE_KEY: 'key-1',
       HTTPS_PROXY: 'http://me:proxy-1@proxy:3128',
       INPUT_CHARTREPOSITORY: 'https://me:repo-1@charts.example',
+      INPUT_METRICSSERVER: 'https://me:metrics-1@prometheus.example',
       PATH: '/bin',
     });
-    for (const secret of ['vault-1', 'key-1', 'proxy-1', 'repo-1']) {
+    for (const secret of ['vault-1', 'key-1', 'proxy-1', 'repo-1', 'metrics-1']) {
       assert.ok(environment.secrets.includes(secret), secret);
     }
     // Helm and its plug-ins may need this variable.

@@ -137,7 +137,16 @@ metrics:
   const cases: readonly (readonly [string, Given, RegExp])[] = [
     ['no server', { metrics: one }, /metricsServer: a metric has a query, so a server is needed/],
     ['a wrong server', { ...yaml(one), metricsServer: 'prometheus' }, /metricsServer holds "prometheus"; expected an address/],
-    ['a server with a password', { ...yaml(one), metricsServer: 'https://u:p@x' }, /metricsServer holds/],
+    [
+      'a server with a password',
+      { ...yaml(one), metricsServer: 'https://u:hunter22@x' },
+      /metricsServer: a password in an address would be shown/,
+    ],
+    [
+      'an address with a password',
+      yaml('- name: a\n  url: https://u:hunter22@x\n  successCondition: result < 1\n'),
+      /line 2: url: a password in an address would be shown/,
+    ],
     ['a missing file', yaml('metrics.yml'), /metrics holds "metrics.yml"; there is no such file/],
     ['no YAML', yaml('- name: [\n'), /Input metrics, line \d: this is no YAML/],
     ['a key twice', yaml('- name: a\n  name: b\n'), /line 2: this is no YAML/],
@@ -171,7 +180,9 @@ metrics:
   ]; // prettier-ignore
   for (const [title, given, expected] of cases) {
     it(`${title}: a mistake with its place`, () => {
-      assert.match(mistakes(given), expected);
+      const text = mistakes(given);
+      assert.match(text, expected);
+      assert.doesNotMatch(text, /hunter22/);
     });
   }
 

@@ -60,7 +60,7 @@ const publicParameters =
 
 const handedOver = /^(?:INPUT_|ENDPOINT_|SECUREFILE_|SECRET_|VSTS_TASKVARIABLE_)|^VSTS_(?:PUBLIC|SECRET)_VARIABLES$/;
 
-const addressInputs = ['CHART', 'CHARTREPOSITORY', 'VALUEFILES', 'HELMDOWNLOADURL'];
+const addressInputs = ['CHART', 'CHARTREPOSITORY', 'VALUEFILES', 'HELMDOWNLOADURL', 'METRICS', 'METRICSSERVER'];
 
 /** Removes from `environment` what no child process may see. */
 export function takeTaskEnvironment(

@@ -2,6 +2,7 @@ import { comparesWithBefore } from '../metrics/condition';
 import { parseServer, serverExpected, watchSeconds, type Metric, type MetricsServer } from '../metrics/metric';
 import { isOfRollback } from '../release/history';
 import type { Revision } from '../release/release';
+import { hasCredential } from './commandLine';
 import { durationExpected, parseDuration } from './duration';
 import type { InputContext, InputFiles, InputReader } from './inputs';
 import { readMetricsDocument } from './metricsDocument';
@@ -104,7 +105,13 @@ function readMetrics(read: InputReader, files: InputFiles, seconds: number | und
 }
 
 function readServer(read: InputReader): MetricsServer | undefined {
-  if (read.optionalText('metricsServer') === undefined) return undefined;
+  const given = read.optionalText('metricsServer');
+  if (given === undefined) return undefined;
+  if (hasCredential(given)) {
+    const problem = 'a password in an address would be shown; give the login in metricsConnection';
+    read.mistake({ input: 'metricsServer', problem });
+    return undefined;
+  }
   return read.parsed<MetricsServer | undefined>('metricsServer', serverExpected, parseServer, undefined);
 }
 

@@ -4,6 +4,7 @@ import { isPointer } from '../metrics/answer';
 import { conditionExpected, parseCondition, type Condition } from '../metrics/condition';
 import { parseServer, serverExpected, type Metric, type MetricSource } from '../metrics/metric';
 import { fillAddress, fillQuery, type Placeholders } from '../metrics/placeholders';
+import { hasCredential } from './commandLine';
 import { durationExpected, parseDuration } from './duration';
 
 /** `line` counts from 1, and is 0 if the mistake has no place. */
@@ -168,6 +169,11 @@ class MetricsReader {
       const query = this.text(fields, 'query', (text) => text.trim() || undefined, { expected: 'a query', line });
       if (query !== undefined) this.placeholders(fields, 'query', fillQuery(query, example).problems);
       return query === undefined ? undefined : { kind: 'prometheus', query };
+    }
+    if (hasCredential(heldText(fields.get('url')?.value) ?? '')) {
+      const problem = 'url: a password in an address would be shown; give the login in metricsConnection';
+      this.mistakes.push({ line: fields.get('url')?.line ?? line, problem });
+      return undefined;
     }
     const isAddress = (text: string): string | undefined =>
       parseServer(fillAddress(text, example).text) === undefined ? undefined : text;
