@@ -43,7 +43,7 @@ describe('HelmSafeDeploy reacts to the cause of a failure', () => {
           assert.equal(end.report?.timedOut, false);
           assert.equal(end.outputs['failedWorkload'], 'Deployment/web');
           assert.match(end.report.message, /gone\/web:2.*not found/);
-          // These seconds include the ten stable seconds that the rollback waits for.
+          // These seconds include the stable time that the rollback waits for.
           assert.ok(secondsOf(end) < 60, `${secondsOf(end)} s`);
           assert.match(await s.history(), /^1 superseded, 2 failed, 3 deployed$/);
         } finally {

@@ -57,6 +57,16 @@ const pulls: readonly (readonly [string, string, string])[] = [
     `${resolve} failed to authorize: failed to fetch oauth token: unexpected status from GET request to https://auth.example/token: 401 Unauthorized`,
     'ImagePullDenied',
   ],
+  [
+    'a full disk of the node',
+    'failed to extract layer sha256:ab: write /var/lib/containerd/x: no space left on device: unknown',
+    'ImageRegistryUnreachable nodeDisk',
+  ],
+  [
+    'an old format',
+    'media type "application/vnd.docker.distribution.manifest.v1+prettyjws" is no longer supported since containerd v2.1',
+    'ImageNotFound format',
+  ],
   ['quay', `unauthorized: access to the requested resource is not authorized`, 'ImagePullDenied'],
   [
     'hub, rate limit',
@@ -131,6 +141,7 @@ describe('the meaning of a message about a failed pull', () => {
   it('an invalid name is certain, but a missing image that must be on the node is not', () => {
     assert.deepEqual(imageTrouble('InvalidImageName', image, ['']), { code: 'ImageInvalidName', isCertain: true });
     assert.equal(imageTrouble('ErrImageNeverPull', image, ['']).isCertain, false);
+    assert.equal(imageTrouble('SignatureValidationFailed', image, ['A signature was required']).detail, 'signature');
   });
 });
 
@@ -185,6 +196,11 @@ const refusals: readonly (readonly [string, string, boolean])[] = [
     false,
   ],
   ['pods "a" is forbidden: no PriorityClass with name high was found', 'AdmissionDenied classMissing', false],
+  [
+    'pods "a" is forbidden: unable to create new content in namespace shop because it is being terminated',
+    'AdmissionDenied namespaceEnding',
+    true,
+  ],
   ['pods "a" is forbidden: pod rejected: RuntimeClass "gvisor" not found', 'AdmissionDenied classMissing', false],
   ['Pod "a" is invalid: spec.containers[0].image: Required value', 'AdmissionDenied invalid', true],
   ['pods "a" is forbidden: something of the future', 'AdmissionDenied forbidden', false],

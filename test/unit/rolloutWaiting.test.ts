@@ -65,6 +65,16 @@ const balancerWarned = [
   event(balancer, 'SyncLoadBalancerFailed', 'no subnet with the tag elb', { type: 'Warning' }),
 ];
 
+const sidecar = { name: 'proxy', restartPolicy: 'Always', startupProbe: {} };
+const withSidecar = { initContainers: [sidecar], containers: [{ name: 'app' }] };
+const sidecarStarting = {
+  phase: 'Pending',
+  ready: false,
+  conditions: [{ type: 'Ready', status: 'False' }],
+  initContainerStatuses: [{ name: 'proxy', started: false, ready: false, state: { running: { startedAt: iso(0) } } }],
+  containerStatuses: [{ name: 'app', ready: false, state: { waiting: { reason: 'PodInitializing' } } }],
+};
+
 describe('what an object waits for has a name, while it waits and at the end', () => {
   const cases: readonly (readonly [string, readonly KubeObject[], string, RegExp])[] = [
     [
@@ -93,6 +103,12 @@ describe('what an object waits for has a name, while it waits and at the end', (
       /a finalizer holds it: example.com.hold/,
     ],
     ['a pod on a lost node', [...ending(), lostNode], 'PodEnding node', /its node node-1 is not ready/],
+    [
+      'a sidecar that has not started',
+      deployment('web', [sidecarStarting], { podSpec: withSidecar }),
+      'StartupProbeFailed',
+      /Container proxy runs and has not passed its startup probe/,
+    ],
     ['a load balancer', balancerWarned, 'LoadBalancerPending', /no subnet with the tag elb/],
   ];
   for (const [what, objects, code, words] of cases) {

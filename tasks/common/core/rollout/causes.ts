@@ -423,6 +423,10 @@ export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, N
       whoActs: 'application team',
       nextStep: "Push the image for the nodes' platform too, or choose nodes that fit, and deploy again.",
     },
+    format: {
+      whoActs: 'application team',
+      nextStep: "Build the image again in a format that the nodes' container runtime reads, and deploy again.",
+    },
   },
   ImagePullDenied: {
     rateLimited: {
@@ -432,6 +436,16 @@ export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, N
     secretMissing: {
       whoActs: 'platform team',
       nextStep: 'Create the pull secret named above in the namespace of the pods, and deploy again.',
+    },
+    signature: {
+      whoActs: 'application team',
+      nextStep: 'Sign the image as the policy of the nodes asks for it, and deploy again.',
+    },
+  },
+  ImageRegistryUnreachable: {
+    nodeDisk: {
+      whoActs: 'platform team',
+      nextStep: "Free space on the disk of the pod's node, or take the node away; then deploy again.",
     },
   },
   StartError: {
@@ -454,6 +468,10 @@ export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, N
     classMissing: {
       whoActs: 'platform team',
       nextStep: 'Create the class named above, or name one that exists, and deploy again.',
+    },
+    namespaceEnding: {
+      whoActs: 'application team',
+      nextStep: 'Wait until the namespace is gone, then deploy again; a deletion cannot be taken back.',
     },
     invalid: {
       whoActs: 'application team',

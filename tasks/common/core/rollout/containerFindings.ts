@@ -201,8 +201,9 @@ function unreadyFinding(container: Container): Finding | undefined {
   const code = isStarting ? 'StartupProbeFailed' : 'ReadinessProbeFailed';
   const prefix = isStarting ? 'Startup probe' : 'Readiness probe';
   const event = newest(container.events, ({ reason, message }) => reason === 'Unhealthy' && message.startsWith(prefix));
-  if (event === undefined && at(spec, 'readinessProbe') === undefined) return undefined;
-  const message = event?.message ?? `Container ${container.name} runs and is not ready.`;
+  if (event === undefined && !isStarting && at(spec, 'readinessProbe') === undefined) return undefined;
+  const what = isStarting ? 'has not passed its startup probe' : 'is not ready';
+  const message = event?.message ?? `Container ${container.name} runs and ${what}.`;
   return finding(container, code, message, {
     grace: 'timeout',
     evidence: [state(container, 'running, not ready'), ...quoted(container, event)],

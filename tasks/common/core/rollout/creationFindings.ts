@@ -34,6 +34,7 @@ const rules: readonly Rule[] = [
     /no PriorityClass with name|RuntimeClass "[^"]*" not found/,
     { code: 'AdmissionDenied', detail: 'classMissing', isCertain: false },
   ],
+  [/because it is being terminated/, { code: 'AdmissionDenied', detail: 'namespaceEnding', isCertain: true }],
   [/is invalid: /, { code: 'AdmissionDenied', detail: 'invalid', isCertain: true }],
   [/is forbidden: /, { code: 'AdmissionDenied', detail: 'forbidden', isCertain: false }],
 ];

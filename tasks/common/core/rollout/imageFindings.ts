@@ -35,7 +35,14 @@ export function imageTrouble(reason: string, image: string, texts: readonly stri
   // A person or a program may still load the image onto the node.
   if (reason === 'ErrImageNeverPull')
     return { code: 'ImageNotFound', detail: 'neverPulled', isCertain: false, grace: 30 };
+  if (reason === 'SignatureValidationFailed') return { code: 'ImagePullDenied', detail: 'signature', isCertain: false };
   const words = texts.map((text) => withoutNames(text, image)).join('\n');
+  if (/no space left on device/.test(words)) {
+    return { code: 'ImageRegistryUnreachable', detail: 'nodeDisk', isCertain: false };
+  }
+  if (/is no longer supported|unsupported media ?type/i.test(words)) {
+    return { code: 'ImageNotFound', detail: 'format', isCertain: true };
+  }
   if (unreachable.test(words)) return { code: 'ImageRegistryUnreachable', isCertain: false };
   if (rateLimited.test(words)) return { code: 'ImagePullDenied', detail: 'rateLimited', isCertain: false };
   if (denied.test(words)) return { code: 'ImagePullDenied', isCertain: false };
