@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { createAgent, type TaskAgent } from '../../tasks/common/adapters/agent/agent';
 import { openVaultIdentity } from '../../tasks/common/adapters/azure/vaultIdentity';
 import { decryptValues } from '../../tasks/common/adapters/helm/secretValues';
@@ -156,7 +158,13 @@ describe('values whose key is in Azure Key Vault', function () {
     };
     assert.equal(await ask(IDENTITY_HEADER, 'https://vault.azure.net'), 200);
     assert.equal(await ask(IDENTITY_HEADER.replace(/^./, 'x'), 'https://vault.azure.net'), 404);
+    assert.equal(await ask('é'.repeat(IDENTITY_HEADER.length), 'https://vault.azure.net'), 404);
     assert.equal(await ask(IDENTITY_HEADER, 'https://management.azure.com'), 400);
+    const { port } = new URL(IDENTITY_ENDPOINT);
+    const socket = net.connect(Number(port), '127.0.0.1', () =>
+      socket.write('GET // HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n'),
+    );
+    assert.match(await text(socket), /^HTTP\/1\.1 404 /);
     identity.close();
     await assert.rejects(ask(IDENTITY_HEADER, 'https://vault.azure.net'));
   });

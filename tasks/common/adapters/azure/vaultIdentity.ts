@@ -34,9 +34,10 @@ export async function openVaultIdentity(host: AzureHost, id: string, options: Az
     return { access_token: given.token, expires_on: expires, resource, token_type: 'Bearer' };
   };
   const server = http.createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? '', 'http://any');
-    const resource = vaultResource(searchParams.get('resource') ?? '', connection.vaultResource);
-    if (!isEqual(String(request.headers['x-identity-header']), pass) || pathname !== tokenPath) {
+    // Any process on this machine may send anything, which `new URL` might refuse.
+    const [asked = '', query] = (request.url ?? '').split('?');
+    const resource = vaultResource(new URLSearchParams(query).get('resource') ?? '', connection.vaultResource);
+    if (!isEqual(String(request.headers['x-identity-header']), pass) || asked !== tokenPath) {
       response.writeHead(404).end();
     } else if (resource === undefined) {
       send(response, 400, { message: 'This identity has tokens for key vaults only.' });
@@ -76,7 +77,8 @@ export async function openVaultIdentity(host: AzureHost, id: string, options: Az
 const tokenPath = '/token';
 
 function isEqual(given: string, expected: string): boolean {
-  return given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected));
+  const bytes = Buffer.from(given);
+  return bytes.length === expected.length && timingSafeEqual(bytes, Buffer.from(expected));
 }
 
 function send(response: http.ServerResponse, status: number, answer: object): void {
