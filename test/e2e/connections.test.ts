@@ -11,7 +11,7 @@ import {
   withFolder,
 } from './identities';
 import type { DeployEnd } from '../support/product';
-import { assertOutcome, bare, fake, scenes, type Scene } from './scenes';
+import { assertOutcome, bare, fake, helms, scenes, type Scene } from './scenes';
 
 describe('connections to the cluster', () => {
   const { scene } = scenes();
@@ -106,6 +106,36 @@ describe('connections to the cluster', () => {
     assert.ok(!end.job.steps.some(({ raw }) => raw.some(({ line }) => line.includes(token) && !isMasking(line))));
     await assertUntouched(s);
   });
+
+  for (const [helm, word] of [
+    ['3', 'v1beta1'],
+    ['4', 'v1'],
+  ] as const) {
+    scene(`Helm ${helm}: a credential plug-in signs in, and its error is shown as soon as it ends`, async (s) => {
+      const apiVersion = `client.authentication.k8s.io/${word}`;
+      const { token } = adminParts(s);
+      const credential = { apiVersion, kind: 'ExecCredential', status: { token } };
+      const ended = s.file('ended', '');
+      const wrong = s.file('wrong', '');
+      // Like kubelogin: it asks a person if there is a terminal.
+      const script = [
+        '#!/bin/sh',
+        'test -t 0 && exec sleep 600',
+        `test -s ${wrong} && { echo "AADSTS50079: sign in with a second factor" >&2; date +%s%3N > ${ended}; exit 1; }`,
+        `echo '${JSON.stringify(credential)}'`,
+      ];
+      const exec = { apiVersion, command: s.file('kubelogin', script.join('\n')), interactiveMode: 'IfAvailable' };
+      const connection = kubeconfigConnectionOf(kubeconfigText(adminParts(s, { exec })));
+      const deploy = () => s.deploy({ helm: helms(s.cluster)[helm], connection, set: bare });
+      assertOutcome(await deploy(), 'deployed');
+      fs.writeFileSync(wrong, 'yes');
+      const end = await deploy();
+      assertOutcome(end, 'failed', 'CredentialsRejected');
+      const [shown] = end.job.step('deploy').raw.filter(({ line }) => line.includes('AADSTS50079'));
+      const afterMs = (shown?.at.getTime() ?? Infinity) - Number(fs.readFileSync(ended, 'utf8'));
+      assert.ok(afterMs < 1_000, String(afterMs));
+    });
+  }
 
   scene('a certificate that is not trusted is reported', async (s) => {
     const connection = serviceAccountConnection(s, 'a-token-of-nobody', { auth: { serviceAccountCertificate: '' } });

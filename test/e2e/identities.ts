@@ -63,6 +63,8 @@ export interface KubeconfigParts {
   server: string;
   ca?: string;
   token: string;
+  /** A credential plug-in instead of the token. */
+  exec?: object;
   namespace?: string;
 }
 
@@ -76,7 +78,7 @@ export function kubeconfigText(...parts: readonly KubeconfigParts[]): string {
       name,
       cluster: { server, ...(ca === undefined ? {} : { 'certificate-authority-data': base64(ca) }) },
     })),
-    users: parts.map(({ name, token }) => ({ name, user: { token } })),
+    users: parts.map(({ name, token, exec }) => ({ name, user: exec === undefined ? { token } : { exec } })),
     contexts: parts.map(({ name, namespace }) => ({ name, context: { cluster: name, user: name, namespace } })),
   });
 }
