@@ -152,6 +152,14 @@ export const reasonTexts: Readonly<Record<FailureReason, ReasonText>> = {
     what: 'Another manager owns a field that the chart sets, and Helm was not told to take it.',
     why: 'An autoscaler, an operator or a person with kubectl has set the field.',
   },
+  DriftFound: {
+    what: 'Live objects are not as the serving revision declares them, and `drift: fail` was asked for.',
+    why: 'Somebody has changed or deleted them by hand, or a controller sets fields that the chart sets too.',
+  },
+  ObjectOwned: {
+    what: 'The chart declares an object of another release that still lives.',
+    why: '`takeOwnership` takes objects of nobody and of releases that are gone; others only from releases that `takeOwnershipFrom` names.',
+  },
   HelmFailed: {
     what: 'Helm failed with words that the task does not know.',
     why: 'A plug-in, a new version of Helm or a rare error.',

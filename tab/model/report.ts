@@ -9,6 +9,7 @@ import type {
   ReportedReservation,
 } from '../../tasks/common/core/report/report';
 import type { ReportedMetric } from '../../tasks/common/core/report/metrics';
+import type { ReportedDrift, ReportedSetter } from '../../tasks/common/core/report/drift';
 import type { ServicePods } from '../../tasks/common/core/release/servicePods';
 import type { RollbackReport } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
 import { count, countOrNull, fieldsOf, flag, list, shape, text, textUpTo, word, type Reader } from './reading';
@@ -111,6 +112,24 @@ const reservation: Reader<ReportedReservation> = shape<ReportedReservation>({
   message: text,
 });
 
+const setter: Reader<ReportedSetter> = shape<ReportedSetter>({
+  path: text,
+  manager: text,
+  subresource: text,
+  time: text,
+});
+
+const drift: Reader<ReportedDrift> = shape<ReportedDrift>({
+  kind: text,
+  name: text,
+  namespace: text,
+  drift: word(['missing', 'foreign', 'changed', 'unknown'], 'unknown'),
+  state: word(['found', 'restored', 'remains'], 'found'),
+  message: text,
+  diff: list(text, 400),
+  setBy: list(setter, 200),
+});
+
 const evidenceLimit = 100;
 
 const common = {
@@ -154,6 +173,7 @@ const deploy: Reader<DeployReport> = shape<DeployReport>({
   risk: word(['none', 'low', 'high', 'refused'], 'high'),
   deletions: count,
   differences: list(text, 100),
+  drift: list(drift, 500),
   services: list(service, 200),
 });
 
@@ -171,6 +191,7 @@ const health: Reader<HealthReport> = shape<HealthReport>({
   ring: text,
   failedClusters: count,
   metrics: list(metric, 20),
+  drift: list(drift, 500),
   services: list(service, 200),
   reservations: list(reservation),
 });

@@ -8,7 +8,10 @@ import {
   servingSentence,
   testResult,
   type DeployReport,
+  type ReportedEvidence,
 } from '../../tasks/common/core/report/report';
+import { objectName } from '../../tasks/common/core/kubernetes/manifest';
+import { driftLines } from '../../tasks/common/core/report/drift';
 import { servicePodsWords } from '../../tasks/common/core/release/servicePods';
 import {
   heldBackSentence,
@@ -74,11 +77,22 @@ function common(report: Report): Common {
     task,
     release: release === '' ? '' : `${namespace}/${release}`,
     planned: task !== 'RolloutHealthCheck' && report.outcome === 'planned',
-    tree: treeOf(objects, evidence),
+    tree: treeOf(objects, [...evidence, ...driftEvidence(report)]),
     metrics: metricCharts(task === 'ApproveAndRollback' ? [] : (report.metrics ?? [])),
     startedAt: timeOf(report.startedAt),
     finishedAt: timeOf(report.finishedAt),
   };
+}
+
+/** What differs stands beside the object, as its evidence does. */
+function driftEvidence(report: Report): ReportedEvidence[] {
+  const found = 'drift' in report ? (report.drift ?? []) : [];
+  return found.map((one) => ({
+    object: objectName(one),
+    kind: 'object',
+    title: 'Drift',
+    lines: driftLines(one),
+  }));
 }
 
 function answer(question: string, tone: Tone, text: string, more: Partial<Answer> = {}): Answer {
@@ -168,6 +182,7 @@ function deployView(report: DeployReport): Own {
       ['Revision now', numberText(report.revision)],
       ['Verified healthy', numberText(report.verifiedRevision)],
       ['Helm', report.helmVersion],
+      ['Drift', (report.drift ?? []).map(objectName).join(', ')],
       ['Tests', (report.tests ?? []).map((test) => `${test.kind}/${test.name}: ${testResult(test)}`).join(', ')],
       ...leftoverFacts(report),
       ...times(report),
@@ -236,6 +251,7 @@ function healthView(report: HealthReport): Own {
     facts: filled([
       ['Revision', numberText(report.revision)],
       ['Marked as verified', report.markedVerified ? 'by this check' : ''],
+      ['Drift', (report.drift ?? []).map(objectName).join(', ')],
       ['A rollback would go to', numberText(report.rollbackRevision)],
       ...times(report),
     ]),

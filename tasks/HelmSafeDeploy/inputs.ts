@@ -4,6 +4,7 @@ import { bakeInputDefaults, readBakeRequest, readBakes } from '../common/core/in
 import { readChartSource } from '../common/core/inputs/chartSource';
 import { hasCredential, holdsSecret, secretProblem } from '../common/core/inputs/commandLine';
 import type { DeployRequest, RepairRequest, ValuesFile } from '../common/core/inputs/deployRequest';
+import { driftInputDefaults, readDriftRequest } from '../common/core/inputs/driftRequest';
 import { durationExpected, parseDuration } from '../common/core/inputs/duration';
 import { readGoYaml } from '../common/core/kubernetes/goYaml';
 import { readHelmPath } from '../common/core/inputs/helmPathInput';
@@ -20,6 +21,7 @@ import { isRecord } from '../common/core/kubernetes/json';
 import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/inputs/connectionInputs';
 import { lockInputDefaults, readLockRequest } from '../common/core/inputs/lockRequest';
 import { readMaxPlanAge, readPlanDigest } from '../common/core/inputs/planInputs';
+import { ownershipInputDefaults, readOwnershipRequest } from '../common/core/inputs/ownershipRequest';
 import { parseReleaseName, releaseNameExpected } from '../common/core/inputs/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 import { readSecretValues, secretValuesDefaults } from '../common/core/inputs/secretValues';
@@ -63,6 +65,9 @@ export const inputDefaults = {
   recreateFailedInstall: 'true',
   forceUpgrade: 'false',
   deleteData: 'false',
+  cleanupOnFail: 'false',
+  ...driftInputDefaults,
+  ...ownershipInputDefaults,
   helmPath: '',
   ...helmVersionDefaults,
   ...smokeTestInputDefaults,
@@ -82,6 +87,8 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   const chart = readChart(read, context);
   const values = readValues(read, context);
   const bake = readBakeRequest(read, context);
+  const drift = readDriftRequest(read, ['report', 'fail', 'correct']);
+  const takeOwnership = readOwnershipRequest(read);
   const request: DeployRequest = {
     ...repair,
     ...chart,
@@ -100,6 +107,9 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
     forceUpgrade: read.boolean('forceUpgrade'),
     deleteData: read.boolean('deleteData'),
     ...(bake === undefined ? {} : { bake }),
+    cleanupOnFail: read.boolean('cleanupOnFail'),
+    ...(drift === undefined ? {} : { drift }),
+    ...(takeOwnership === undefined ? {} : { takeOwnership }),
   };
   read.finish();
   return request;

@@ -1,5 +1,6 @@
 import { bakeInputDefaults, readBakeRequest } from '../common/core/inputs/bakeRequest';
 import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/inputs/connectionInputs';
+import { driftInputDefaults, readDriftRequest } from '../common/core/inputs/driftRequest';
 import { durationExpected, parseDuration } from '../common/core/inputs/duration';
 import {
   parseWorkloadName,
@@ -28,6 +29,7 @@ export const inputDefaults = {
   ...bakeInputDefaults,
   onUnhealthy: 'fail',
   markVerified: 'false',
+  ...driftInputDefaults,
   fleet: '',
   toleratedFailures: '0',
   failedBefore: '0',
@@ -45,7 +47,7 @@ export function readHealthRequest(raw: RawInputs, context: InputContext): Health
   const workloads = read.entries('workloads').flatMap((line) => readWorkload(read, line.text, line.number));
   const releaseName = read.parsed('releaseName', releaseNameExpected, orNothing(parseReleaseName), '') || undefined;
   const selector = read.parsed('selector', selectorExpected, orNothing(parseSelector), '') || undefined;
-  const markVerified = read.boolean('markVerified');
+  const markVerified = readMarkVerified(read, isGiven('releaseName'));
   const subjects = ['workloads', 'releaseName', 'selector'] as const;
   const fleet = readFleet(read);
   const bake = readBakeRequest(read, context, { isCheck: true });
@@ -54,9 +56,7 @@ export function readHealthRequest(raw: RawInputs, context: InputContext): Health
   if (fleet === undefined && subject === undefined) {
     read.mistake({ input: 'workloads', problem: 'give at least one of workloads, releaseName and selector' });
   }
-  if (markVerified && !isGiven('releaseName')) {
-    read.mistake({ input: 'markVerified', holds: 'true', problem: 'it marks a release, so releaseName is needed' });
-  }
+  const drift = readDrift(read, isGiven('releaseName'));
   const request: HealthRequest = {
     connection,
     ...(namespace === undefined ? {} : { namespace }),
@@ -68,6 +68,7 @@ export function readHealthRequest(raw: RawInputs, context: InputContext): Health
     onUnhealthy: read.choice('onUnhealthy', ['fail', 'succeed']),
     markVerified,
     ...(bake === undefined ? {} : { bake }),
+    ...(drift === undefined ? {} : { drift }),
     ...(fleet === undefined ? {} : { fleet }),
   };
   read.finish();
@@ -77,6 +78,23 @@ export function readHealthRequest(raw: RawInputs, context: InputContext): Health
 function refuseBeside(read: InputReader, other: string | undefined): void {
   if (other === undefined) return;
   read.mistake({ input: 'fleet', problem: `it judges a ring by its reports: leave ${other} empty` });
+}
+
+function readMarkVerified(read: InputReader, hasRelease: boolean): boolean {
+  const isAsked = read.boolean('markVerified');
+  if (isAsked && !hasRelease) {
+    read.mistake({ input: 'markVerified', holds: 'true', problem: 'it marks a release, so releaseName is needed' });
+  }
+  return isAsked;
+}
+
+function readDrift(read: InputReader, hasRelease: boolean): HealthRequest['drift'] {
+  const drift = readDriftRequest(read, ['report', 'fail']);
+  if (drift !== undefined && !hasRelease) {
+    const problem = 'it compares a release with its manifest, so releaseName is needed';
+    read.mistake({ input: 'drift', holds: drift.mode, problem });
+  }
+  return drift;
 }
 
 function orNothing(parse: (text: string) => string | undefined): (text: string) => string | undefined {

@@ -24,6 +24,7 @@ describe('deploy of a chart', () => {
         revisionBefore: '',
         revision: '1',
         verifiedRevision: '1',
+        driftCount: '',
         reservations: '',
       });
       assert.match(reportPath ?? '', /json$/);

@@ -609,7 +609,11 @@ describe('drift on a real API server', function () {
 
       async function fieldsOf(name: string): Promise<[path: string, message: string, managers: string][]> {
         const [drift] = await driftsOf(name);
-        return (drift?.fields ?? []).map((field) => [field.path, field.message, field.managers.join()]);
+        return (drift?.fields ?? []).map((field) => [
+          field.path,
+          field.message,
+          [...new Set(field.owners.map(({ manager }) => manager))].join(),
+        ]);
       }
 
       const patch = (what: string, json: unknown, ...more: string[]): Promise<string> =>

@@ -111,6 +111,9 @@ describe('RolloutHealthCheck', () => {
       reasonGroup: '',
       failedWorkload: '',
       canRollBack: 'false',
+      failedClusters: '',
+      reservations: '',
+      driftCount: '',
     });
     assert.match(
       summary ?? '',

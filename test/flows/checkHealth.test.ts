@@ -538,3 +538,60 @@ describe('a disturbed health check', () => {
     });
   }
 });
+
+describe('a health check that looks for drift', () => {
+  const by = async (mode: 'report' | 'fail', more: Partial<HealthRequest> = {}, setting: Setting = deployed) => {
+    const { on, context } = await check(setting, {
+      ...ofRelease,
+      markVerified: true,
+      drift: { mode, rules: [] },
+      ...more,
+    });
+    const settings = liveObject(on.cluster, configMap('settings')) ?? assert.fail();
+    on.cluster.put({ ...settings, data: { a: 'by hand' } }, 'kubectl');
+    const report = await checkHealth(context);
+    assertReport(report);
+    return { on, report };
+  };
+  const changed = chart('1.0.0', [configMap('settings', { a: '1' }), deployment('web', 'good')]);
+  const drifting: Setting = { ...deployed, history: [revision(1, 'deployed', changed)], live: changed.objects };
+
+  it('report: the check is healthy and marks the revision, and the report has the difference', async () => {
+    const { on, report } = await by('report', {}, drifting);
+    assert.deepEqual([report.health, report.reason, report.markedVerified], ['healthy', '', true]);
+    assert.deepEqual(report.drift?.[0]?.diff, ['-data.a: "1"', '+data.a: by hand']);
+    assert.equal(healthOutputs(report)['driftCount'], '1');
+    assert.match(on.agent.lines.join('\n'), /\[Look for drift\]\nConfigMap\/settings/);
+  });
+
+  it('fail: drift is unhealthy, and says nothing about the revision', async () => {
+    const { on, report } = await by('fail', {}, drifting);
+    assert.deepEqual(
+      [report.health, report.reason, report.failedWorkload],
+      ['unhealthy', 'DriftFound', 'ConfigMap/settings'],
+    );
+    assert.match(report.message, /not as revision 1 declares them/);
+    assert.equal(told(on.storage.records), '1 deployed');
+  });
+
+  it('fail: what the rules leave out is healthy', async () => {
+    const rules = [{ kind: 'configmap', pointer: ['data', 'a'] }];
+    const { report } = await by('fail', { drift: { mode: 'fail', rules } }, drifting);
+    assert.deepEqual([report.health, report.drift], ['healthy', []]);
+  });
+
+  it('fail: a broken workload is the reason, and drift is reported beside it', async () => {
+    const bad = chart('2.0.0', [configMap('settings', { a: '1' }), deployment('web', 'broken')]);
+    const setting: Setting = { history: [revision(1, 'deployed', bad)], live: bad.objects, chart: bad };
+    const { report } = await by('fail', {}, setting);
+    assert.equal(report.health, 'unhealthy');
+    assert.notEqual(report.reason, 'DriftFound');
+    assert.equal(report.drift?.length, 1);
+  });
+
+  it('a revision that Helm did not complete is not compared', async () => {
+    const { report } = await by('fail', {}, { ...drifting, history: [revision(1, 'failed', changed)] });
+    assert.equal(report.drift, undefined);
+    assert.notEqual(report.reason, 'DriftFound');
+  });
+});

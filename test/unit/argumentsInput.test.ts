@@ -42,7 +42,7 @@ describe('the input arguments', () => {
     ['--wait-for-jobs', 'jobs'],
     ['--atomic', 'onFailure'],
     ['--rollback-on-failure', 'onFailure'],
-    ['--cleanup-on-fail', 'onFailure'],
+    ['--cleanup-on-fail', 'cleanupOnFail'],
     ['--timeout 10m', 'timeout'],
     ['--timeout=10m', 'timeout'],
     ['--namespace x', 'namespace'],

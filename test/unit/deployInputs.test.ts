@@ -91,6 +91,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       assumeAbandonedAfterSeconds: 900,
       recreateFailedInstall: true,
       deleteData: false,
+      cleanupOnFail: false,
       forceUpgrade: false,
       rollout: { failFast: true, graces: {}, statusRules: [], logLines: 50, followLogs: false },
     });
@@ -129,6 +130,11 @@ describe('the inputs of HelmSafeDeploy', () => {
       assumeAbandonedAfter: '1h',
       recreateFailedInstall: 'false',
       deleteData: 'true',
+      cleanupOnFail: 'true',
+      takeOwnership: 'true',
+      takeOwnershipFrom: 'old-shop\nlegacy/web # until it is gone',
+      drift: 'Fail',
+      driftIgnore: 'Deployment/web /spec/replicas # by hand\n\n/metadata/annotations',
       forceUpgrade: 'true',
       failFast: 'false',
       stableFor: '20s',
@@ -170,6 +176,15 @@ describe('the inputs of HelmSafeDeploy', () => {
       assumeAbandonedAfterSeconds: 3600,
       recreateFailedInstall: false,
       deleteData: true,
+      cleanupOnFail: true,
+      takeOwnership: { from: [{ name: 'old-shop' }, { name: 'web', namespace: 'legacy' }] },
+      drift: {
+        mode: 'fail',
+        rules: [
+          { kind: 'deployment', name: 'web', pointer: ['spec', 'replicas'] },
+          { pointer: ['metadata', 'annotations'] },
+        ],
+      },
       forceUpgrade: true,
       rollout: {
         failFast: false,
@@ -234,6 +249,17 @@ describe('the inputs of HelmSafeDeploy', () => {
     ['history of minus one', { historyMax: '-1' }, /historyMax holds "-1"; expected a whole number, 0 for no limit/],
     ['history in words', { historyMax: 'ten' }, /historyMax/],
     ['neither true nor false', { createNamespace: 'yes' }, /createNamespace holds "yes"; expected true or false/],
+    [
+      'a rule for drift that is none',
+      { driftIgnore: '/spec\nDeployment web /spec' },
+      /driftIgnore, line 2 holds "Deployment web \/spec"; expected \[KIND/,
+    ],
+    [
+      'an owner that is no release',
+      { takeOwnership: 'true', takeOwnershipFrom: 'a/b/c' },
+      /takeOwnershipFrom, line 1 holds "a\/b\/c"; expected a release, or its namespace and the release/,
+    ],
+    ['an owner without leave', { takeOwnershipFrom: 'shop' }, /takeOwnershipFrom: it needs takeOwnership: true/],
     ['unknown choice', { onFailure: 'retry' }, /onFailure holds "retry"; expected rollback or keep/],
     [
       'unknown connection type',

@@ -200,7 +200,7 @@ describe('the owner of a difference', () => {
   const verdict = (entries: readonly Entry[]): 'drift' | 'held' => {
     const live = deployment({ replicas: 5 }, { managedFields: entries });
     const answer = deployment({ replicas: 2 });
-    const { drift, held } = compare(wanted(answer), live, answer, release);
+    const { drift, held } = compare(wanted(answer), live, answer, { release });
     assert.equal(drift === undefined, held.length === 1);
     return drift === undefined ? 'held' : 'drift';
   };
@@ -247,7 +247,7 @@ describe('the owner of a difference', () => {
     const fieldsV1 = { 'f:spec': { [`f:${path}`]: {} } };
     const live = deployment({ [path]: { a: 1 } }, { managedFields: [{ ...entry, fieldsV1 }] });
     const answer = deployment({ [path]: { a: 2 } });
-    return compare(wanted(answer), live, answer, release).drift === undefined ? 'held' : 'drift';
+    return compare(wanted(answer), live, answer, { release }).drift === undefined ? 'held' : 'drift';
   };
 
   it('a field belongs to the manager that applied it or scaled it, not to one that updated it', () => {
@@ -272,7 +272,7 @@ describe('the owner of a difference', () => {
       metadata: { name: 'web', ...marks, managedFields },
       data: { a },
     });
-    assert.equal(compare(wanted(map('1')), map('2'), map('1'), release).drift, undefined);
+    assert.equal(compare(wanted(map('1')), map('2'), map('1'), { release }).drift, undefined);
   });
 
   it('a CA that a controller writes into a webhook belongs to the controller, the failure policy does not', () => {
@@ -291,9 +291,9 @@ describe('the owner of a difference', () => {
       webhooks: [{ name: 'a', clientConfig: { caBundle }, failurePolicy }],
     });
     const answer = object('Cg==', 'Fail');
-    const { drift, held } = compare(wanted(answer), object('eA==', 'Ignore'), answer, release);
+    const { drift, held } = compare(wanted(answer), object('eA==', 'Ignore'), answer, { release });
     assert.deepEqual(
-      drift?.fields.map(({ path, managers }) => [path, ...managers]),
+      drift?.fields.map(({ path, owners }) => [path, ...owners.map(({ manager }) => manager)]),
       [['webhooks[name=a].failurePolicy', 'cainjector']],
     );
     assert.equal(held.length, 1);
@@ -307,7 +307,7 @@ describe('the owner of a difference', () => {
       metadata: { name: 'web', ...marks, managedFields: [entry] },
       rules: [{ verbs: [verb] }],
     });
-    assert.equal(compare(wanted(role('get')), role('list'), role('get'), release).drift, undefined);
+    assert.equal(compare(wanted(role('get')), role('list'), role('get'), { release }).drift, undefined);
   });
 });
 
@@ -316,14 +316,14 @@ describe('drift of one object', () => {
 
   it('counters of the API server are no drift', () => {
     const answer = { ...deployment({ replicas: 2 }, { uid: 'u', generation: 4 }), status: { replicas: 0 } };
-    assert.deepEqual(compare(wanted(answer), live, answer, release), { drift: undefined, held: [] });
+    assert.deepEqual(compare(wanted(answer), live, answer, { release }), { drift: undefined, held: [] });
   });
 
   it('images and numbers are shown, other texts are not', () => {
     const one = deployment({ replicas: 2, paused: false, image: 'x:1', command: ['--password=one'], key: 'one' });
     const other = deployment({ replicas: 3, paused: true, image: 'x:2', command: ['--password=two'], key: 'two' });
     assert.equal(
-      compare(wanted(other), one, other, release).drift?.message,
+      compare(wanted(other), one, other, { release }).drift?.message,
       'Deployment/web in namespace prod: spec.replicas is 2, not 3, spec.paused is false, not true, ' +
         'spec.image is x:1, not x:2, spec.command differs, spec.key differs.',
     );
@@ -332,14 +332,14 @@ describe('drift of one object', () => {
   it('of many fields some are shown and the rest is counted', () => {
     const fields = (value: number): object =>
       Object.fromEntries(Array.from('abcdefghijkl').map((name) => [name, value]));
-    const { drift } = compare(wanted(live), deployment(fields(1)), deployment(fields(2)), release);
+    const { drift } = compare(wanted(live), deployment(fields(1)), deployment(fields(2)), { release });
     assert.equal(drift?.fields.length, 12);
     assert.match(drift.message, /spec\.h is 1, not 2 and 4 more fields differ\.$/);
   });
 
   it('a manager with an endless name is shortened', () => {
     const managedFields = [{ manager: 'kubectl'.repeat(50), operation: 'Update', fieldsV1: { 'f:spec': {} } }];
-    const { drift } = compare(wanted(live), deployment({ a: 1 }, { managedFields }), deployment({ a: 2 }), release);
+    const { drift } = compare(wanted(live), deployment({ a: 1 }, { managedFields }), deployment({ a: 2 }), { release });
     assert.ok((drift?.message.length ?? 0) < 200, drift?.message);
   });
 
@@ -347,7 +347,7 @@ describe('drift of one object', () => {
     const annotations = { ...marks.annotations, 'meta.helm.sh/release-name': 'other' };
     const theirs = deployment({ replicas: 9 }, { annotations });
     const answer = deployment({ replicas: 2 });
-    const { drift } = compare(wanted(answer), theirs, answer, release);
+    const { drift } = compare(wanted(answer), theirs, answer, { release });
     assert.equal(drift?.drift, 'foreign');
     assert.equal(
       drift.message,
@@ -362,7 +362,7 @@ describe('drift of one object', () => {
       metadata: { name: 'web', namespace: 'prod', ...marks },
       data: { image: value },
     });
-    const { drift } = compare(wanted(secret('b25l')), secret('dHdv'), secret('b25l'), release);
+    const { drift } = compare(wanted(secret('b25l')), secret('dHdv'), secret('b25l'), { release });
     assert.equal(drift?.message, 'Secret/web in namespace prod: data.image differs.');
   });
 
@@ -375,10 +375,10 @@ describe('drift of one object', () => {
     });
     const declared = wanted(secret({ data: { a: 'b25l', b: 'b25l' }, stringData: { b: 'grün' } }));
     const same = secret({ data: { a: 'b25l', b: 'Z3LDvG4=', other: 'x' }, type: 'Opaque' });
-    assert.equal(compareAlone(declared, same, release, 'no').drift, undefined);
+    assert.equal(compareAlone(declared, same, { release }, 'no').drift, undefined);
     const changed = secret({ data: { a: 'b25l', b: 'eA==' } });
     assert.deepEqual(
-      compareAlone(declared, changed, release, 'no').drift?.fields.map(({ path }) => path),
+      compareAlone(declared, changed, { release }, 'no').drift?.fields.map(({ path }) => path),
       ['data.b'],
     );
   });
@@ -386,8 +386,8 @@ describe('drift of one object', () => {
   it('an object that is being deleted is reported as such, whatever its fields, with and without a dry run', () => {
     const ending = deployment({ replicas: 2 }, { deletionTimestamp: '2026-01-01T00:00:00Z' });
     for (const found of [
-      compare(wanted(live), ending, live, release),
-      compareAlone(wanted(live), ending, release, 'no'),
+      compare(wanted(live), ending, live, { release }),
+      compareAlone(wanted(live), ending, { release }, 'no'),
     ]) {
       assert.equal(found.drift?.message, 'Deployment/web in namespace prod is being deleted.');
     }
@@ -395,7 +395,7 @@ describe('drift of one object', () => {
 
   it('undeclared fields are no drift when an object is compared without a dry run', () => {
     const theirs = deployment({ replicas: 2, paused: false }, { finalizers: ['x'], ownerReferences: [] });
-    assert.deepEqual(compareAlone(wanted(deployment({ replicas: 2 })), theirs, release, 'no'), {
+    assert.deepEqual(compareAlone(wanted(deployment({ replicas: 2 })), theirs, { release }, 'no'), {
       drift: undefined,
       held: [],
     });

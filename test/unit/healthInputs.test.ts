@@ -34,6 +34,16 @@ function mistakes(given: Given, serviceConnections: string[] = []): string {
 }
 
 describe('the inputs of RolloutHealthCheck', () => {
+  it('drift needs a release, and knows no correction', () => {
+    const given = { ...least, releaseName: 'shop', drift: 'fail', driftIgnore: 'ConfigMap' };
+    assert.deepEqual(read(given).drift, { mode: 'fail', rules: [{ kind: 'configmap', pointer: [] }] });
+    assert.match(mistakes({ drift: 'report' }), /drift holds "report"; it compares a release .* releaseName is needed/);
+    assert.match(
+      mistakes({ releaseName: 'shop', drift: 'correct' }),
+      /drift holds "correct"; expected off or report or fail/,
+    );
+  });
+
   it('the smallest set of inputs gets defaults, even if the agent sends none of them', () => {
     assert.deepEqual(read(least), {
       connection: { type: 'kubernetesServiceConnection', id: 'conn' },

@@ -161,6 +161,7 @@ describe('the texts of a health check', () => {
         canRollBack: 'true',
         failedClusters: '',
         reservations: '',
+        driftCount: '',
       },
     );
   });

@@ -31,7 +31,7 @@ const webhookDown = { reason: 'ApplyRejected', next: /^A webhook of the cluster 
 const schema: Meaning = { reason: 'ApplyRejected', next: /does not fit the schema/, object: 'Deployment/web' };
 const nobodys: Meaning = {
   reason: 'ApplyRejected',
-  next: /^Helm did not create the object.*take-ownership/,
+  next: /^Helm did not create the object.*takeOwnership: true/,
   ...plain,
 };
 const nameless: Meaning = { reason: 'ChartInvalid', next: /fixed metadata\.name/ };
@@ -155,7 +155,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   'declared-twice-upgrade': { reason: 'ApplyRejected', next: /the chart declares it twice/, ...plain },
   'owned-by-other-release': {
     reason: 'ApplyRejected',
-    next: /belongs to the release first\b.*take-ownership/,
+    next: /belongs to the release first\b.*takeOwnership: true/,
     ...plain,
   },
   'owned-by-nobody-install': nobodys,

@@ -218,6 +218,7 @@ describe('the outputs', () => {
       outcome: 'rolledBack',
       reason: 'ReadinessProbeFailed',
       reasonGroup: 'readiness',
+      driftCount: '',
       reservations: '',
       failedWorkload: 'Deployment/web',
       revisionBefore: '',

@@ -39,6 +39,8 @@ export type FailureReason =
   | 'MetricsUnavailable'
   | 'ApplyRejected'
   | 'FieldConflict'
+  | 'DriftFound'
+  | 'ObjectOwned'
   | 'HelmFailed'
   | 'RollbackTargetMissing'
   | 'ProofFailed'
@@ -117,6 +119,10 @@ export const advice: Record<FailureReason, string> = {
   ApplyRejected: 'The API server refused an object of the chart; its answer above names the object and the reason.',
   FieldConflict:
     'Remove the field from the chart if its manager should set it, add --force-conflicts to the input arguments if the chart should set it, or set it back to the value of the chart with kubectl.',
+  DriftFound:
+    'Find out who made the changes above and why. Then take them into the chart, or set them back, or deploy with drift: correct, which restores them; name in driftIgnore what others may change.',
+  ObjectOwned:
+    'Give the object another name in one of the two charts, or take it out of the chart of the other release and deploy that one first. If this release is to take it away, name the other one in takeOwnershipFrom.',
   HelmFailed: "Helm failed for a reason that this task does not know; Helm's error is in the log above.",
   RollbackTargetMissing: 'Name a revision that exists, or deploy a version known to work.',
   ProofFailed:

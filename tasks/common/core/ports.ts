@@ -94,6 +94,8 @@ interface UpgradeOptions {
   kept: readonly KeptField[];
   /** Aborts when the lock is lost. */
   lost: AbortSignal;
+  /** Takes over fields of other field managers. For Helm 4 with server-side apply only. */
+  forceConflicts?: boolean;
 }
 
 export interface RollbackOptions {

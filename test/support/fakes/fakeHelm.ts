@@ -375,9 +375,11 @@ export function fakeHelm(
 
     chartCrds: () => Promise.resolve(chart.crds ?? []),
 
-    async upgrade({ timeoutSeconds, wait: waits, createNamespace, kept: fields }, signal) {
+    async upgrade({ timeoutSeconds, wait: waits, createNamespace, forceConflicts = false, kept: fields }, signal) {
       kept = fields;
-      runs.push(createNamespace ? 'upgrade --create-namespace' : 'upgrade');
+      const isForced = forceConflicts;
+      const flags = [...(createNamespace ? ['--create-namespace'] : []), ...(isForced ? ['--force-conflicts'] : [])];
+      runs.push(['upgrade', ...flags].join(' '));
       const trouble = options.upgradeTrouble;
       let made: Revision | undefined;
       try {
@@ -417,7 +419,7 @@ export function fakeHelm(
         if (isRefused) throw new Error(`pre-${event} hooks failed: job migrate failed`);
         const isHalf = trouble === 'half way' || trouble === 'killed half way';
         try {
-          await apply(base?.manifest ?? '', manifest, step, isHalf ? { count: 1 } : {});
+          await apply(base?.manifest ?? '', manifest, step, { isForced, ...(isHalf ? { count: 1 } : {}) });
         } catch (thrown) {
           if (trouble === 'killed half way') return killed();
           throw thrown;

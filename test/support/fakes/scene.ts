@@ -171,6 +171,7 @@ export const plainRequest: DeployRequest = {
   recreateFailedInstall: true,
   forceUpgrade: false,
   deleteData: false,
+  cleanupOnFail: false,
   rollout: { failFast: true, graces: {}, statusRules: [], logLines: 50, followLogs: false },
 };
 

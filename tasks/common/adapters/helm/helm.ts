@@ -153,6 +153,7 @@ export function createHelm(options: HelmOptions): Helm {
       ...['upgrade', request.releaseName].map(made),
       ...chartReference(request, inputs, options.workingDirectory),
       made('--install'),
+      ...(request.takeOwnership === undefined ? [] : [made(`--${ownershipFlag}`)]),
       ...inputArguments(request, inputs, options.workingDirectory),
     ];
     return commandLine(args, options.secrets);
@@ -216,9 +217,13 @@ export function createHelm(options: HelmOptions): Helm {
       return result.ok ? declaredKinds(result.stdout) : undefined;
     },
 
-    async upgrade({ timeoutSeconds, wait, createNamespace, kept, lost }, signal): Promise<HelmResult> {
+    async upgrade(
+      { timeoutSeconds, wait, createNamespace, forceConflicts = false, kept, lost },
+      signal,
+    ): Promise<HelmResult> {
       const args = [...(await upgradeArguments(signal)), '--history-max', '0', '--timeout', `${timeoutSeconds}s`];
       if (createNamespace) args.push('--create-namespace');
+      if (forceConflicts) args.push('--force-conflicts');
       if (wait) args.push(waitFlagOf(await helm.capabilities(signal)));
       // Helm's --timeout starts again for each hook and each wait; our limit covers all of them.
       const timeoutMs = timeoutSeconds * 1000;
@@ -274,12 +279,20 @@ async function behindFence(
   }
 }
 
+const ownershipFlag = 'take-ownership';
+const noOwnership = {
+  input: 'takeOwnership',
+  holds: 'true',
+  problem: 'this Helm cannot take objects over; Helm 3.17 and later can (helmVersion)',
+};
+
 /** Writes files for values that no command line may contain. */
 async function prepareInputs(options: HelmOptions, signal: AbortSignal): Promise<PreparedInputs> {
   const { request, folder, secrets } = options;
-  if (request.extraArguments.length > 0) {
+  if (request.extraArguments.length > 0 || request.takeOwnership !== undefined) {
     const flags = parseHelpFlags(await bareOutput(options, ['upgrade', '--help'], signal));
     const mistakes = checkArguments(request.extraArguments, flags, secrets);
+    if (request.takeOwnership !== undefined && !flags.has(ownershipFlag)) mistakes.push(noOwnership);
     if (mistakes.length > 0) throw mistakesError(mistakes);
   }
   const { chart, values } = request;

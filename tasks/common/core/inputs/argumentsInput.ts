@@ -44,7 +44,7 @@ const ownedFlags: Readonly<Record<string, string>> = {
   'wait-for-jobs': followed,
   atomic: 'use onFailure',
   'rollback-on-failure': 'use onFailure',
-  'cleanup-on-fail': 'use onFailure; the task removes what a failed revision left behind',
+  'cleanup-on-fail': 'use cleanupOnFail',
   timeout: 'use timeout and rollbackTimeout',
   namespace: 'use namespace',
   'create-namespace': 'use createNamespace',

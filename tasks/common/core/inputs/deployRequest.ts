@@ -1,7 +1,9 @@
 import type { BakeRequest } from './bakeRequest';
 import type { ChartLogins } from './chartLogins';
 import type { HelmDownload } from './helmVersionInput';
+import type { DriftRequest } from './driftRequest';
 import type { AzureCluster } from '../azure/azureCluster';
+import type { OwnershipRequest } from './ownershipRequest';
 import type { RolloutRequest } from './rolloutRequest';
 import type { SecretValuesRequest } from './secretValues';
 import type { SmokeTestRequest } from './smokeTestRequest';
@@ -104,6 +106,12 @@ export interface DeployRequest extends RepairRequest {
   deleteData: boolean;
   /** Absent: the step does not bake. */
   bake?: BakeRequest;
+  /** Absent: objects that exist and are not of this release end the deploy, unless Helm has the flag. */
+  takeOwnership?: OwnershipRequest;
+  /** Absent: the step does not look for drift. */
+  drift?: DriftRequest;
+  /** Objects that only failed upgrades have made are removed, also where nothing is rolled back. */
+  cleanupOnFail: boolean;
   /** The task creates a revision even if nothing would change. */
   forceUpgrade: boolean;
 }

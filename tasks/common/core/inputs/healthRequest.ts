@@ -1,5 +1,6 @@
 import type { BakeRequest } from './bakeRequest';
 import type { ConnectionRequest } from './deployRequest';
+import type { DriftRequest } from './driftRequest';
 import type { RolloutRequest } from './rolloutRequest';
 import { isBuiltIn } from '../kubernetes/groups';
 
@@ -24,6 +25,8 @@ export interface HealthRequest {
   markVerified: boolean;
   /** Absent: the check does not bake. */
   bake?: BakeRequest;
+  /** Absent: the step does not look for drift. Needs `releaseName`. */
+  drift?: DriftRequest<'report' | 'fail'>;
   /** Judge the clusters of a ring by their reports, and no cluster. */
   fleet?: { clusters: readonly string[]; tolerated: number; failedBefore: number };
 }

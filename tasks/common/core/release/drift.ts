@@ -5,7 +5,9 @@ import { isItsOwn, ownersOf, type FieldOwner } from '../kubernetes/fieldOwners';
 import { lastField, pathText } from '../kubernetes/fieldPath';
 import { isRecord } from '../kubernetes/json';
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { helmFieldManager } from './fieldConflicts';
 import { apiGroup, isSecret, objectName } from '../kubernetes/manifest';
+import { leavesOutField, type DriftRule } from './driftRules';
 import { isUnowned, otherOwner, type ReleaseName } from './mergeBase';
 
 /*
@@ -37,8 +39,19 @@ export interface DriftedField {
   path: string;
   /** `is 5, not 2`, `differs`, `is gone` or `was added`. */
   message: string;
+  /** Undefined if the field does not exist. A value of a Secret is replaced by `hiddenValue`. */
+  live: unknown;
+  /** As the API server would store it. */
+  declared: unknown;
   /** The field managers that set the field last. A name may be any text. */
-  managers: readonly string[];
+  owners: readonly FieldOwner[];
+}
+
+/** How an object is judged. */
+export interface DriftOptions {
+  release: ReleaseName;
+  /** Differences that are no drift. */
+  rules?: readonly DriftRule[];
 }
 
 export interface Comparison {
@@ -119,23 +132,33 @@ export function compare(
   wanted: DeclaredObject,
   live: KubeObject,
   answer: KubeObject,
-  release: ReleaseName,
+  options: DriftOptions,
 ): Comparison {
   if (live.metadata.deletionTimestamp !== undefined) return deletion(wanted.ref);
   const found = differences(content(live), content(answer), content(wanted.declared));
-  return judged(wanted.ref, live, found, { release });
+  return judged(wanted.ref, { live, declared: answer }, found, options);
 }
 
-/** Compares without a dry run. A difference may be another spelling of the same value. `because` is a sentence. */
+/**
+ * Compares without a dry run, by the declared fields and the field managers. A difference may be another spelling of
+ * the same value. `because` is a sentence.
+ */
 export function compareAlone(
   wanted: DeclaredObject,
   live: KubeObject,
-  release: ReleaseName,
+  options: DriftOptions,
   because: string,
 ): Comparison {
   if (live.metadata.deletionTimestamp !== undefined) return deletion(wanted.ref);
-  const found = missingFields(content(spelledAsKept(wanted.declared)), content(live));
-  return judged(wanted.ref, live, found, { release, because });
+  const declared = spelledAsKept(wanted.declared);
+  const found = missingFields(content(declared), content(live)).filter((each) => !isAsHelmLeftIt(live, each));
+  return judged(wanted.ref, { live, declared }, found, { ...options, because });
+}
+
+/** The API server, or a webhook of it, has changed the value that Helm wrote. */
+function isAsHelmLeftIt(live: KubeObject, difference: Difference): boolean {
+  const owners = setters(live, difference);
+  return owners.length > 0 && owners.every(({ manager }) => manager === helmFieldManager);
 }
 
 /** Reports drift of a field that the API server refuses to change. */
@@ -167,18 +190,21 @@ const ownershipMarks = new Set([
   'metadata.annotations["meta.helm.sh/release-namespace"]',
 ]);
 
+/** A value of a Secret. */
+export const hiddenValue = '(not shown)';
+
 function judged(
   ref: ObjectRef,
-  live: KubeObject,
+  states: { live: KubeObject; declared: KubeObject },
   found: readonly Difference[],
-  { release, because = '' }: { release: ReleaseName; because?: string },
+  { release, rules = [], because = '' }: DriftOptions & { because?: string },
 ): Comparison {
+  const { live } = states;
   const owner = otherOwner(live, release);
-  const all = found.map((difference) => ({
-    difference,
-    path: pathText(difference.path),
-    owners: setters(live, difference),
-  }));
+  const isLeftOut = ({ path }: Difference): boolean => leavesOutField(rules, ref, path, Object.values(states));
+  const all = found
+    .filter((each) => !isLeftOut(each))
+    .map((difference) => ({ difference, path: pathText(difference.path), owners: setters(live, difference) }));
   const isHeld = ({ path, owners }: (typeof all)[number]): boolean =>
     owners.length > 0 && owners.every((each) => isItsOwn(each, path));
   const held = all.filter(isHeld).map((each) => {
@@ -190,7 +216,9 @@ function judged(
     .map(({ difference, path, owners }) => ({
       path,
       message: differenceText(ref, difference),
-      managers: [...new Set(owners.map(({ manager }) => manager))],
+      live: shownField(ref, difference.before),
+      declared: shownField(ref, difference.after),
+      owners,
     }));
   if (owner !== undefined) {
     const rest = fields.length === 0 ? '' : `, and ${wording(fields)}`;
@@ -206,6 +234,10 @@ function judged(
   return { drift: { ref, drift: 'changed', fields, message: `${nameOf(ref)}: ${wording(fields)}${how}.` }, held };
 }
 
+function shownField(ref: ObjectRef, value: unknown): unknown {
+  return value === undefined || !isSecret(ref) ? value : hiddenValue;
+}
+
 /** Nobody records who moved the items of a list that is merged by keys. */
 function setters(live: KubeObject, { path, order }: Difference): FieldOwner[] {
   return order === 'items' ? [] : ownersOf(live, path);
@@ -215,8 +247,9 @@ function setters(live: KubeObject, { path, order }: Difference): FieldOwner[] {
 const namedAtMost = 8;
 
 function wording(fields: readonly DriftedField[]): string {
-  const phrases = fields.slice(0, namedAtMost).map(({ path, message, managers }) => {
-    return `${path} ${message}${managers.length === 0 ? '' : ` (set by ${managers.map(shortName).join(', ')})`}`;
+  const phrases = fields.slice(0, namedAtMost).map(({ path, message, owners }) => {
+    const managers = [...new Set(owners.map(({ manager }) => shortName(manager)))];
+    return `${path} ${message}${managers.length === 0 ? '' : ` (set by ${managers.join(', ')})`}`;
   });
   const rest = fields.length > namedAtMost ? ` and ${fields.length - namedAtMost} more fields differ` : '';
   return phrases.join(', ') + rest;

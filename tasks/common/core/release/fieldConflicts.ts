@@ -72,6 +72,7 @@ export function conflictWords(conflicts: readonly FieldConflict[]): string {
 }
 
 interface UpgradeMethod {
+  isServerSide: boolean;
   /** The apply is server-side and fails at the first field of another manager with another value. */
   meetsConflicts: boolean;
   /** Helm first takes over its own earlier client-side writes, so that they cause no conflict. */
@@ -90,6 +91,7 @@ export function upgradeMethod(
   const isServerSide = isInstall ? asked !== 'false' : asked === 'true' || (asked !== 'false' && wasServerSide);
   const isForced = /^(1|t|true)$/i.test(flagValue(extraArguments, 'force-conflicts') ?? 'false');
   return {
+    isServerSide: major >= 4 && isServerSide,
     meetsConflicts: major >= 4 && isServerSide && !isForced,
     ownsItsEarlierWrites: !wasServerSide,
   };

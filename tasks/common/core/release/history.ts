@@ -66,6 +66,15 @@ export function isUnhealthy(revision: Revision): boolean {
   return revision.status === 'failed' || isMarked(revision, unhealthyLabel);
 }
 
+/** Helm turns a failed revision into a superseded one, but keeps its description. */
+export function wasFailed(revision: Revision): boolean {
+  const { description, status } = revision;
+  return (
+    isUnhealthy(revision) ||
+    (status === 'superseded' && /^(?:Upgrade|Release|Rollback) ".*" failed: /s.test(description))
+  );
+}
+
 /** A failure of Helm itself has no such mark. */
 export function wasJudged(revision: Revision): boolean {
   return isMarked(revision, unhealthyLabel);

@@ -7,6 +7,7 @@ import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { quantity } from '../kubernetes/quantity';
 import { at, textAt } from '../kubernetes/read';
 import { counted } from '../text/counted';
+import type { DriftRule } from './driftRules';
 
 /*
  * Fields that Helm must not set as its manifest declares them. Helm 3 sets the replicas of an autoscaler to the number
@@ -29,11 +30,26 @@ export function isClaim({ apiVersion, kind }: Pick<KubeObject, 'apiVersion' | 'k
 
 /** The key of the object that an autoscaler scales; undefined if it does not say so. */
 export function scaleTarget(autoscaler: KubeObject): string | undefined {
+  const target = targetOf(autoscaler);
+  return target && objectKey(target);
+}
+
+function targetOf(autoscaler: KubeObject): ObjectRef | undefined {
   const spec = autoscaler['spec'] as { scaleTargetRef?: Partial<ObjectRef> } | undefined;
   const { apiVersion, kind, name } = spec?.scaleTargetRef ?? {};
   const { namespace } = autoscaler.metadata;
   if (typeof apiVersion !== 'string' || typeof kind !== 'string' || typeof name !== 'string') return undefined;
-  return objectKey({ apiVersion, kind, name, ...(namespace === undefined ? {} : { namespace }) });
+  return { apiVersion, kind, name, ...(namespace === undefined ? {} : { namespace }) };
+}
+
+/** Rules that leave out the replicas of whatever these autoscalers scale, whoever has set them last. */
+export function autoscaledReplicas(autoscalers: readonly KubeObject[]): DriftRule[] {
+  return autoscalers.flatMap((autoscaler) => {
+    const target = targetOf(autoscaler);
+    if (target === undefined) return [];
+    const { apiVersion, kind, name, namespace = '' } = target;
+    return [{ kind: kind.toLowerCase(), group: apiGroup(apiVersion), name, namespace, pointer: replicasPath }];
+  });
 }
 
 export function declaresReplicas(declared: KubeObject): boolean {

@@ -33,12 +33,18 @@ export interface ReleaseName {
 
 /** Returns who owns a live object, if not this release. Helm writes its marks on every object that it creates. */
 export function otherOwner(live: KubeObject, release: ReleaseName): string | undefined {
-  const annotations = live.metadata.annotations ?? {};
-  const owner = annotations['meta.helm.sh/release-name'];
+  const owner = markedOwner(live, release.namespace);
   if (owner === undefined) return 'no Helm release';
-  const namespace = annotations['meta.helm.sh/release-namespace'] ?? release.namespace;
-  const isOurs = owner === release.name && namespace === release.namespace;
-  return isOurs ? undefined : `release ${owner} in namespace ${namespace}`;
+  const isOurs = owner.name === release.name && owner.namespace === release.namespace;
+  return isOurs ? undefined : `release ${owner.name} in namespace ${owner.namespace}`;
+}
+
+/** The release that Helm's marks name, if any. */
+export function markedOwner({ metadata }: KubeObject, defaultNamespace: string): ReleaseName | undefined {
+  const annotations = metadata.annotations ?? {};
+  const name = annotations['meta.helm.sh/release-name'];
+  if (name === undefined) return undefined;
+  return { name, namespace: annotations['meta.helm.sh/release-namespace'] ?? defaultNamespace };
 }
 
 /** Reads the annotation as Helm's uninstall does: without regard to case and spaces (pkg/action/resource_policy.go). */

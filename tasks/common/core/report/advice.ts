@@ -29,7 +29,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
     'ApplyRejected',
     /Namespace "(?<name>[^"]*)" in namespace "" exists and cannot be imported/,
     ({ name }) =>
-      `The chart declares a namespace that exists already and does not belong to this release. Remove the Namespace from the chart (the input createNamespace creates a missing one), or give it to the release: \`--take-ownership\` in the input arguments, or the label and the annotations named above (kubectl label namespace ${name}, kubectl annotate namespace ${name}). Do not delete it: everything in it would be deleted too.`,
+      `The chart declares a namespace that exists already and does not belong to this release. Remove the Namespace from the chart (the input createNamespace creates a missing one), or give it to the release: takeOwnership: true, or the label and the annotations named above (kubectl label namespace ${name}, kubectl annotate namespace ${name}). Do not delete it: everything in it would be deleted too.`,
   ],
   [
     'ChartInvalid',
@@ -40,24 +40,24 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
     'ApplyRejected',
     /exists and cannot be imported.*"meta\.helm\.sh\/release-name" must equal "(?<release>[^"]*)": current value is "(?<owner>[^"]*)"/s,
     ({ owner }) =>
-      `The object belongs to the release ${owner}. Give it another name in one of the two charts, or take it out of the chart of ${owner} and deploy that release before this one; \`--take-ownership\` in the input arguments takes the object away from ${owner}.`,
+      `The object belongs to the release ${owner}. Give it another name in one of the two charts, or take it out of the chart of ${owner} and deploy that release before this one; takeOwnership: true takes the object away from ${owner} if takeOwnershipFrom names it.`,
   ],
   [
     'ApplyRejected',
     /exists and cannot be imported.*"meta\.helm\.sh\/release-namespace" must equal "[^"]*": current value is "(?<owner>[^"]*)"/s,
     ({ owner }) =>
-      `The object belongs to a release of the same name in namespace ${owner}. Give it another name in one of the two, or remove it there first; \`--take-ownership\` in the input arguments takes it away from there.`,
+      `The object belongs to a release of the same name in namespace ${owner}. Give it another name in one of the two, or remove it there first; takeOwnership: true takes it away from there if takeOwnershipFrom names ${owner} and the release.`,
   ],
   [
     'ApplyRejected',
     /exists and cannot be imported.*"app\.kubernetes\.io\/managed-by" must equal "Helm": current value is "(?<owner>[^"]*)"/s,
     ({ owner }) =>
-      `The object is managed by ${owner}, not by Helm. Take it out of the chart or out of ${owner}, or give it another name; \`--take-ownership\` in the input arguments makes it part of this release.`,
+      `The object is managed by ${owner}, not by Helm. Take it out of the chart or out of ${owner}, or give it another name; takeOwnership: true makes it part of this release.`,
   ],
   [
     'ApplyRejected',
     /exists and cannot be imported/,
-    'Helm did not create the object, so it belongs to somebody else. Give it another name in the chart, or delete it if nobody needs it; `--take-ownership` in the input arguments makes it part of this release.',
+    'Helm did not create the object, so it belongs to somebody else. Give it another name in the chart, or delete it if nobody needs it; takeOwnership: true makes it part of this release.',
   ],
   [
     'ApplyRejected',

@@ -4,6 +4,7 @@ import type { Ending } from './ending';
 import { servicePodsWords, type ServicePods } from '../release/servicePods';
 import { adviceFor } from './advice';
 import type { FailureReason } from '../failure';
+import { driftCount, driftMarkdown, type ReportedDrift } from './drift';
 import { withoutRepeats } from '../text/sentence';
 import { clipped, clippedFront, neutralise, splitLines } from '../text/foreignText';
 import { metricsMarkdown, type ReportedMetric } from './metrics';
@@ -59,6 +60,8 @@ export interface HealthReport {
   evidence: readonly ReportedEvidence[];
   /** What was measured while the objects were baking. */
   metrics?: readonly ReportedMetric[];
+  /** What differs from the manifest of the revision; absent if drift was not looked for. */
+  drift?: readonly ReportedDrift[];
   /** The pods behind the Services of a release that is not healthy. */
   services?: readonly ServicePods[];
   /** Why a healthy revision is not verified. */
@@ -107,6 +110,7 @@ export function healthOutputs(report: HealthReport): Record<string, string> {
     canRollBack: String(report.canRollBack),
     failedClusters: String(report.failedClusters ?? ''),
     reservations: (report.reservations ?? []).map(({ message }) => message).join('\n'),
+    driftCount: driftCount(report.drift),
   };
 }
 
@@ -123,6 +127,7 @@ export function refusedOutputs(reason: FailureReason, message: string): Record<s
     canRollBack: 'false',
     failedClusters: '',
     reservations: '',
+    driftCount: '',
     reportPath: '',
   };
 }
@@ -214,6 +219,7 @@ export function healthMarkdown(report: HealthReport): string {
     rollbackSentence(report),
     objectTable(report.objects),
     metricsMarkdown(report.metrics ?? []),
+    driftMarkdown(report.drift ?? []),
     ...evidenceMarkdown(report.evidence),
     nextStepMarkdown(isHealthy ? '' : report.advice),
   ]);

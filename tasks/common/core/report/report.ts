@@ -4,6 +4,7 @@ import { isJudged } from '../status/result';
 import { sentences, withoutRepeats } from '../text/sentence';
 import { clipped, splitLines } from '../text/foreignText';
 import { metricsMarkdown, type ReportedMetric } from './metrics';
+import { driftCount, driftMarkdown, type ReportedDrift } from './drift';
 import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../text/markdown';
 
 export type Outcome =
@@ -134,6 +135,8 @@ export interface DeployReport {
   metrics?: readonly ReportedMetric[];
   /** Only of a deploy that succeeded with a reservation. */
   reservations?: readonly ReportedReservation[];
+  /** What differed from the serving revision; absent if drift was not looked for. */
+  drift?: readonly ReportedDrift[];
   /** The pods behind the Services of the release after a deploy that failed. */
   services?: readonly ServicePods[];
 }
@@ -149,6 +152,7 @@ export function outputsOf(report: DeployReport): Record<string, string> {
     revisionBefore: text(report.revisionBefore),
     revision: text(report.servingRevision),
     verifiedRevision: text(report.verifiedRevision),
+    driftCount: driftCount(report.drift),
     reservations: (report.reservations ?? []).map(({ message }) => message).join('\n'),
   };
 }
@@ -328,6 +332,7 @@ export function summaryOf(report: DeployReport): string {
       .map((line) => `- ${cell(line)}`)
       .join('\n'),
     objectTable(report.objects),
+    driftMarkdown(report.drift ?? []),
     testTable(report.tests ?? []),
     metricsMarkdown(report.metrics ?? []),
     ...evidenceMarkdown(report.evidence),

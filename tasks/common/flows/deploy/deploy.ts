@@ -9,7 +9,8 @@ import { warnOfUnusedServices } from '../release/readServicePods';
 import { announceWork, endWork, contextUnder } from '../release/change';
 import { settleDroppedData } from './droppedData';
 import { readKeptFields } from '../release/keptFields';
-import { foreseenConflicts } from './fieldConflicts';
+import { settleFailedLeftovers } from './cleanup';
+import { compareOnceMore, driftEnding, findDrift } from './drift';
 import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
 import { askHelm, readRelease, type AskedHelm, type ReleaseSnapshot } from './readRelease';
@@ -24,6 +25,7 @@ import { newDeployProgress, reportOf, servingIn, type DeployProgress } from '../
 import { readServices, servingAtEnd } from './servingAtEnd';
 import { bakeUpgrade, metricsBefore } from './bakeUpgrade';
 import { checkTestNames, smokeTest, smokeTestUnchanged } from './smokeTest';
+import { refusedBeforeHelm } from './refusals';
 import { unchanged } from './unchanged';
 import { upgrade } from './upgrade';
 import { refuseOtherPlan } from './approvedDeploy';
@@ -132,7 +134,10 @@ async function deployChart(context: DeployContext, progress: DeployProgress, ask
   stopIfCancelled(context.signal);
   checkTestNames(context, seen.rendering);
   logReusedValues(context, seen);
-  const same = await inPhase(context, progress, 'Compare with what serves', () => unchanged(context, seen));
+  const drifts = await findDrift(context, progress, seen);
+  const drifted = driftEnding(context, drifts ?? [], progress.serving?.revision ?? 0);
+  if (drifted !== undefined) return drifted;
+  const same = await inPhase(context, progress, 'Compare with what serves', () => unchanged(context, seen, drifts));
   if (same !== undefined) {
     const serving = seen.history.at(-1);
     progress.reservations = seen.reservations;
@@ -141,16 +146,17 @@ async function deployChart(context: DeployContext, progress: DeployProgress, ask
     const failed = await smokeTestUnchanged(context, progress, serving);
     if (failed !== undefined) return failed;
     await settleDroppedData(context, progress, seen.history, serving);
+    await settleFailedLeftovers(context, progress, serving);
     return same;
   }
+  const existing = await findPreexisting(context, seen);
   const { kept, cut } = await readKeptFields(context, seen.rendering.manifest);
-  const conflicting = await foreseenConflicts(context, seen, kept);
-  if (conflicting !== undefined) return conflicting;
+  const refused = await refusedBeforeHelm(context, seen, { existing, drifts: drifts ?? [], kept });
+  if (refused !== undefined) return refused;
   logOutlook(context, seen);
   for (const { words } of kept) context.agent.log(words);
   for (const words of cut) context.agent.warning(words);
   const before = await metricsBefore(context, progress);
-  await findPreexisting(context, seen);
   const upgraded = await inPhase(context, progress, 'Run helm upgrade --install', () =>
     upgrade(context, progress, { ...seen, kept }, deadline),
   );
@@ -313,7 +319,9 @@ async function succeed(
   }
   logReservations(context, reservations);
   if (reservations.length === 0) await warnOfUnusedServices(context, revision);
+  await compareOnceMore(context, progress, revision);
   await settleDroppedData(context, progress, history, revision);
+  await settleFailedLeftovers(context, progress, revision);
   await prune(context);
   return progress.recovered ? { ...wellEnded, outcome: 'recovered' } : wellEnded;
 }

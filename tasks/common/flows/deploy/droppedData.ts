@@ -19,12 +19,14 @@ import type { DeployProgress } from '../release/deployProgress';
 import { liveRef } from '../release/desiredObjects';
 import { withRetries } from '../steps/withRetries';
 
-interface LiveData extends DroppedData {
+/** `live` may be metadata alone. */
+export interface LiveObject {
   ref: ObjectRef;
   live: KubeObject;
 }
 
 type DataContext = Pick<DeployContext, 'agent' | 'cluster' | 'clock' | 'namespace' | 'request' | 'signal'>;
+type LiveData = DroppedData & LiveObject;
 
 /** Returns the dropped data of the release that is still there, in the order of its deletion. */
 async function liveData(context: DataContext, history: readonly Revision[], wanted: string): Promise<LiveData[]> {
@@ -159,7 +161,7 @@ async function instanceCount({ cluster }: DataContext, definition: KubeObject): 
 }
 
 /** Returns an empty text, or why the object stays. */
-async function deleted({ cluster, lease }: DeployContext, { ref, live }: LiveData): Promise<string> {
+export async function deleted({ cluster, lease }: DeployContext, { ref, live }: LiveObject): Promise<string> {
   const { uid } = live.metadata;
   await lease.confirm();
   try {

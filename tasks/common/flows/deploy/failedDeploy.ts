@@ -15,6 +15,7 @@ import { collectEvidence, logEvidence } from '../rollout/evidence';
 import type { HookEvidence } from '../rollout/hookLogs';
 import type { PodLogs } from '../rollout/podLogs';
 import { withRetries } from '../steps/withRetries';
+import { cleanUpFailed } from './cleanup';
 import { automaticRollback } from './automaticRollback';
 import type { ReleaseSnapshot } from './readRelease';
 import { uninstall, cancelledWith } from './uninstall';
@@ -88,6 +89,7 @@ export async function fail(
   if (context.signal.aborted) return cancelled(context, upgraded);
   if (request.onFailure === 'keep') {
     agent.log(`Revision ${revision.revision} is kept (onFailure: keep) and marked failed in Helm's record.`);
+    await cleanUpFailed(context, progress);
     await prune(context, !upgraded.result.ok);
     return ending;
   }

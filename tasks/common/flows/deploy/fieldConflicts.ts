@@ -130,8 +130,9 @@ async function driftedObjects(
   }
 }
 
-function setByOthers({ path, managers }: DriftedField): FieldConflict {
-  return { field: path, manager: managers.join(' and ') || 'somebody', subresource: '' };
+function setByOthers({ path, owners }: DriftedField): FieldConflict {
+  const managers = new Set(owners.map(({ manager }) => manager));
+  return { field: path, manager: [...managers].join(' and ') || 'somebody', subresource: '' };
 }
 
 /** The fence policy that does not pass writes of these objects. */
@@ -156,25 +157,36 @@ export function untouchedWords(objects: readonly ConflictingObject[]): string {
   return `The failed revision did not write these objects, so they are not changed: ${named.join('; ')}${more}.`;
 }
 
+/** `refusal`: Helm would end half way. `areForced`: the upgrade may and must take the fields. */
+interface ForeseenConflicts {
+  refusal?: Ending;
+  areForced: boolean;
+}
+
 /**
- * The ending of a deploy that Helm would end half way, because the API server refuses objects whose fields another
- * manager has set. Undefined where there is no such object, and where this Helm meets no conflicts.
+ * Finds the objects that the API server would refuse to Helm, because another manager has set their fields. `mayForce`
+ * returns true for fields that the upgrade takes.
  */
 export async function foreseenConflicts(
   context: DeployContext,
   seen: ReleaseSnapshot,
   kept: readonly KeptField[],
-): Promise<Ending | undefined> {
+  mayForce: (ref: ObjectRef, conflict: FieldConflict) => boolean,
+): Promise<ForeseenConflicts> {
   const { namespace, request } = context;
   const method = upgradeMethod(seen.capabilities, request.extraArguments, seen.state);
-  if (!method.meetsConflicts) return undefined;
+  if (!method.meetsConflicts) return { areForced: false };
   const release = { name: request.releaseName, namespace };
   const found = (await conflictingObjects(context, seen.rendering.manifest, release, kept))
     .map(({ ref, conflicts }) => ({ ref, conflicts: conflicts.filter((one) => !isHelms(one, method)) }))
     .filter(({ conflicts }) => conflicts.length > 0);
-  const [first] = found;
-  if (first === undefined) return undefined;
-  return endingFor('refused', 'FieldConflict', refusalWords(found), objectName(first.ref));
+  const others = found
+    .map(({ ref, conflicts }) => ({ ref, conflicts: conflicts.filter((one) => !mayForce(ref, one)) }))
+    .filter(({ conflicts }) => conflicts.length > 0);
+  const [first] = others;
+  if (first === undefined) return { areForced: found.length > 0 };
+  const refusal = endingFor('refused', 'FieldConflict', refusalWords(others), objectName(first.ref));
+  return { refusal, areForced: false };
 }
 
 function isHelms({ manager }: FieldConflict, method: { ownsItsEarlierWrites: boolean }): boolean {

@@ -18,6 +18,7 @@ import {
   type ReleaseState,
   type RollbackTarget,
 } from '../../core/release/history';
+import type { Correction } from '../../core/release/correction';
 import { blamedObject, briefly, isOfRendering } from '../../core/helm/helmFailure';
 import { objectName } from '../../core/kubernetes/manifest';
 import type { Helm, Rendered } from '../../core/ports';
@@ -63,6 +64,8 @@ export interface ReleaseSnapshot {
   isUnfinishedRollback: boolean;
   /** Undefined where this identity may not find out. */
   hasNamespace: boolean | undefined;
+  /** Set where the upgrade is to set what somebody else has set. */
+  correction?: Correction;
 }
 
 /** Answers that need only Helm and the chart. They are requested while the step still waits for the lock. */

@@ -1,5 +1,6 @@
 import { wellEnded, type Ending } from '../../core/report/ending';
 import { isReserved, isVerified } from '../../core/release/history';
+import type { Drift } from '../../core/release/drift';
 import type { DeployContext } from '../../core/releaseContext';
 import { testsChanged, whatChanged, type Rendering } from '../../core/release/unchanged';
 import { driftOf } from '../release/drift';
@@ -7,9 +8,14 @@ import type { ReleaseSnapshot } from './readRelease';
 
 /**
  * The ending of a deploy that has nothing to do: the chart and its values are those of the serving revision, which is
- * healthy, and the live objects are as it declares them. Undefined where there is something to do.
+ * healthy, and the live objects are as it declares them. Undefined where there is something to do. `known` is the drift
+ * that was looked for and logged before.
  */
-export async function unchanged(context: DeployContext, seen: ReleaseSnapshot): Promise<Ending | undefined> {
+export async function unchanged(
+  context: DeployContext,
+  seen: ReleaseSnapshot,
+  known?: readonly Drift[],
+): Promise<Ending | undefined> {
   const { agent, namespace, request } = context;
   if (seen.state.state !== 'deployed' || request.forceUpgrade || !seen.isHealthy) return undefined;
   const deployed = seen.history.at(-1);
@@ -28,12 +34,10 @@ export async function unchanged(context: DeployContext, seen: ReleaseSnapshot): 
     return undefined;
   }
   const release = { name: request.releaseName, namespace };
-  const drift = await driftOf(context, deployed.manifest, release);
+  const drift = known ?? (await driftOf(context, deployed.manifest, release));
   if (drift.length > 0) {
-    agent.log(
-      `The chart and its values are those of revision ${deployed.revision}, but the cluster is not as they say:`,
-    );
-    for (const { message } of drift) agent.log(`  ${message}`);
+    const what = `The chart and its values are those of revision ${deployed.revision}, but the cluster is not as they say`;
+    logDrift(context, what, known === undefined ? drift : []);
     return undefined;
   }
   agent.log(
@@ -41,6 +45,11 @@ export async function unchanged(context: DeployContext, seen: ReleaseSnapshot): 
       'there is nothing to do. No revision is created and no hook runs (forceUpgrade: true creates one anyway).',
   );
   return { ...wellEnded, outcome: 'unchanged' };
+}
+
+function logDrift({ agent }: DeployContext, what: string, unlogged: readonly Drift[]): void {
+  agent.log(unlogged.length === 0 ? `${what}, see above.` : `${what}:`);
+  for (const { message } of unlogged) agent.log(`  ${message}`);
 }
 
 type Hooks = Rendering['hooks'];

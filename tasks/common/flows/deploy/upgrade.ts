@@ -1,5 +1,7 @@
 import { endingOfRollout } from '../../core/report/ending';
 import { asTaskError } from '../../core/failure';
+import { needsBase } from '../../core/release/correction';
+import { upgradeMethod } from '../../core/release/fieldConflicts';
 import { changedNothing, isFirstInstall, lastGood, chainFrom } from '../../core/release/history';
 import type { HelmResult } from '../../core/ports';
 import { reusesValues } from '../../core/inputs/reusedValues';
@@ -104,7 +106,7 @@ function needsWait(rendering: Rendering, event: string): boolean {
 /** After a failed revision, Helm needs a base to leave nothing of that revision behind; see core/release/mergeBase. */
 async function baseForUpgrade(context: DeployContext, seen: ReleaseSnapshot): Promise<GivenBase | undefined> {
   if (seen.state.state !== 'failed' && !seen.isUnfinishedRollback) {
-    return holdDataBack(context, seen.history, seen.rendering.manifest);
+    return baseForCorrection(context, seen);
   }
   const good = lastGood(seen.isUnfinishedRollback ? seen.history.slice(0, -1) : seen.history);
   const chain = chainFrom(seen.history, good);
@@ -117,6 +119,18 @@ async function baseForUpgrade(context: DeployContext, seen: ReleaseSnapshot): Pr
   // With reused values, Helm takes those of the last revision, so the values of a failed revision would come back.
   const config = reusesValues(context.request) && !seen.isUnfinishedRollback ? good?.config : undefined;
   return giveBase(context, seen.history, { chain, good, desiredManifest: seen.rendering.manifest }, config);
+}
+
+/** With a base that lacks a field, Helm sends the field whatever the last manifest says. */
+async function baseForCorrection(context: DeployContext, seen: ReleaseSnapshot): Promise<GivenBase | undefined> {
+  const { capabilities, correction, history, rendering, state } = seen;
+  const good = history.findLast(({ status }) => status === 'deployed');
+  const { isServerSide } = upgradeMethod(capabilities, context.request.extraArguments, state);
+  if (good !== undefined && correction !== undefined && needsBase(correction, isServerSide)) {
+    const given = await giveBase(context, history, { chain: [good], good, desiredManifest: rendering.manifest });
+    if (given?.edited !== undefined) return given;
+  }
+  return holdDataBack(context, history, rendering.manifest);
 }
 
 interface UpgradeRun extends Pick<RolloutOptions, 'logged' | 'logs'> {
@@ -139,7 +153,8 @@ async function runUpgrade(
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
   const createNamespace = context.request.createNamespace && seen.hasNamespace !== true;
-  const how = { timeoutSeconds, wait, createNamespace, kept: seen.kept, lost: context.lease.lost };
+  const forceConflicts = seen.correction?.forcesConflicts === true;
+  const how = { timeoutSeconds, wait, createNamespace, forceConflicts, kept: seen.kept, lost: context.lease.lost };
   const objects = wait ? await desiredObjects(cluster, seen.rendering.manifest, namespace) : [];
   const memory = wait ? await memoryBesideHelm(context, seen, objects) : undefined;
   hopeless.addEventListener('abort', () => {

@@ -1,3 +1,4 @@
+import type { ReportedDrift } from '../../core/report/drift';
 import type { Ending } from '../../core/report/ending';
 import { appliedLast, isVerified } from '../../core/release/history';
 import type {
@@ -54,6 +55,8 @@ export interface DeployProgress {
   services: readonly ServicePods[];
   /** Why the serving revision is not verified, although it is healthy. */
   reservations: readonly Reservation[];
+  /** Undefined if drift was not looked for. */
+  drift: readonly ReportedDrift[] | undefined;
   /** This run has recovered a release that an earlier run left half done. */
   recovered: boolean;
   hasBegun: boolean;
@@ -82,6 +85,7 @@ export function newDeployProgress(now: Date): DeployProgress {
     createdAt: undefined,
     services: [],
     reservations: [],
+    drift: undefined,
     recovered: false,
     hasBegun: false,
     lastWork: undefined,
@@ -134,6 +138,7 @@ export async function reportOf(
     ...(progress.tests.length === 0 ? {} : { tests: progress.tests }),
     ...(progress.metrics.length === 0 ? {} : { metrics: progress.metrics }),
     ...(progress.reservations.length === 0 ? {} : { reservations: reportedReservations(progress.reservations) }),
+    ...(progress.drift === undefined ? {} : { drift: progress.drift }),
     ...(progress.services.length === 0 ? {} : { services: progress.services }),
   };
 }

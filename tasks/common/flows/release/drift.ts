@@ -12,8 +12,10 @@ import {
   type Comparison,
   type DeclaredObject,
   type Drift,
+  type DriftOptions,
 } from '../../core/release/drift';
 import { withGrownSize } from '../../core/release/keptFields';
+import { leavesOut, type DriftRule } from '../../core/release/driftRules';
 import { asTaskError, type TaskError } from '../../core/failure';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { isUnchangedByApply } from '../../core/kubernetes/sameContent';
@@ -46,8 +48,13 @@ export interface LiveState {
 }
 
 /** Throws TaskError when the cluster cannot be read. An object that may not be read has the drift `unknown`. */
-export async function driftOf(context: DriftContext, manifest: string, release: ReleaseName): Promise<Drift[]> {
-  const { drifts, held, notes } = await liveState(context, manifest, release);
+export async function driftOf(
+  context: DriftContext,
+  manifest: string,
+  release: ReleaseName,
+  rules: readonly DriftRule[] = [],
+): Promise<Drift[]> {
+  const { drifts, held, notes } = await liveState(context, manifest, release, rules);
   logSome(context, held);
   logSome(context, notes);
   return [...drifts];
@@ -62,7 +69,12 @@ function logSome({ agent }: DriftContext, sentences: readonly string[]): void {
 }
 
 /** Does the same as `driftOf`, but returns the other observations and logs nothing. */
-export async function liveState(context: DriftContext, manifest: string, release: ReleaseName): Promise<LiveState> {
+export async function liveState(
+  context: DriftContext,
+  manifest: string,
+  release: ReleaseName,
+  rules: readonly DriftRule[] = [],
+): Promise<LiveState> {
   const { cluster, signal } = context;
   const declared = declarations(manifest, release.namespace);
   const objects = declared.flatMap((each) => each.at(-1) ?? []);
@@ -76,7 +88,9 @@ export async function liveState(context: DriftContext, manifest: string, release
     if (ref === undefined) return Promise.resolve({ ...unserved(placeOf(object, release)), notes: [] });
     // `ref` has the version of the object's last declaration.
     const earlier = (declared[index] ?? []).filter((each) => each !== object && each.apiVersion === object.apiVersion);
-    const sought = { object: { ref, declared: object }, listed: listed.get(objectKey(ref)), release };
+    if (leavesOut(rules, ref)) return Promise.resolve({ drift: undefined, held: [], notes: [] });
+    const options = { release, rules };
+    const sought = { object: { ref, declared: object }, listed: listed.get(objectKey(ref)), options };
     return examineAny(context, sought, earlier);
   });
   return {
@@ -175,13 +189,13 @@ interface Sought {
   object: DeclaredObject;
   /** The object as a list has it, without the managed fields. */
   listed: KubeObject | undefined;
-  release: ReleaseName;
+  options: DriftOptions;
 }
 
 /** An object that differs is read whole, and again if it changed meanwhile. */
-async function examine({ cluster, signal }: DriftContext, { object, listed, release }: Sought): Promise<Examined> {
+async function examine({ cluster, signal }: DriftContext, { object, listed, options }: Sought): Promise<Examined> {
   const { ref } = object;
-  const sent: DeclaredObject = { ref, declared: asHelmSends(object, release) };
+  const sent: DeclaredObject = { ref, declared: asHelmSends(object, options.release) };
   let live = listed;
   let isWhole = false;
   try {
@@ -198,7 +212,7 @@ async function examine({ cluster, signal }: DriftContext, { object, listed, rele
       const answer = await dryRun(cluster, declared);
       const isLast = count >= tries && isWhole;
       if (isLast || isAbout(answer, live)) {
-        const found = examinedBy(answer, { ref, declared }, live, release);
+        const found = examinedBy(answer, { ref, declared }, live, options);
         const examined = { ...found, held: [...held, ...found.held] };
         if (isLast || isWhole || (examined.drift === undefined && examined.held.length === 0)) return examined;
       }
@@ -236,17 +250,17 @@ function isAbout(answer: DryRun, live: KubeObject): boolean {
   return uid === live.metadata.uid && resourceVersion === live.metadata.resourceVersion;
 }
 
-function examinedBy(answer: DryRun, sent: DeclaredObject, live: KubeObject, release: ReleaseName): Examined {
+function examinedBy(answer: DryRun, sent: DeclaredObject, live: KubeObject, options: DriftOptions): Examined {
   const { ref } = sent;
   const name = objectName(ref);
   if ('result' in answer) {
     const notes = answer.dropped.map((field) => `${name} declares ${field}, which the API server does not know.`);
-    return { ...compare({ ref, declared: answer.declared }, live, answer.result, release), notes };
+    return { ...compare({ ref, declared: answer.declared }, live, answer.result, options), notes };
   }
   const { message } = answer.refused;
   // An API server may quote the content of a Secret when it refuses the Secret.
   const because = isSecret(ref) ? 'the API server refused it' : message;
-  const comparison = compareAlone(sent, live, release, because);
+  const comparison = compareAlone(sent, live, options, because);
   if (comparison.drift === undefined && isImmutable(message)) return { ...refusedChange(ref, because), notes: [] };
   const note = `${name} was compared by its declared fields alone, without a dry run: ${because}`;
   return { ...comparison, notes: comparison.drift === undefined ? [note] : [] };

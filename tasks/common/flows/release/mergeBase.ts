@@ -198,8 +198,7 @@ async function fateOf(context: BaseContext, leftover: Leftover, first: First | u
   if (ref?.apiVersion !== object.apiVersion) return { key, isSpared: true, reports: [] };
   const live = await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
   if (live === undefined) return { key, isSpared: false, reports: [] };
-  const release = { name: context.request.releaseName, namespace: context.namespace };
-  const reason = keepReason(ref, live, release, leftover.wasGood) ?? olderReason(context, live, leftover, first);
+  const reason = reasonToStay(context, { ref, live }, leftover, first);
   // The task itself decides about data that the chart drops, once the new revision is verified.
   if (reason === undefined && leftover.wasGood && mayHoldData(ref)) {
     return { key, isSpared: true, reports: [{ ...nameOf(ref), keptBecause: heldBack }] };
@@ -212,6 +211,17 @@ const heldBack = 'it may hold data, so nothing deletes it before the new revisio
 
 function nameOf({ kind, name }: ObjectRef): Pick<ReportedLeftover, 'kind' | 'name'> {
   return { kind, name };
+}
+
+/** Returns why a live object is not removed together with the revision that brought it, or undefined. */
+export function reasonToStay(
+  context: BaseContext,
+  { ref, live }: { ref: ObjectRef; live: KubeObject },
+  leftover: Leftover,
+  first: First | undefined,
+): string | undefined {
+  const release = { name: context.request.releaseName, namespace: context.namespace };
+  return keepReason(ref, live, release, leftover.wasGood) ?? olderReason(context, live, leftover, first);
 }
 
 function olderReason(

@@ -25,11 +25,14 @@ import { withRetries } from '../steps/withRetries';
 import { liveRef } from './desiredObjects';
 import type { Rendering } from '../../core/release/unchanged';
 
-/** Logs the objects that are new in the rendering, exist already and do not belong to this release. */
+/**
+ * Logs the objects that are new in the rendering, exist already and do not belong to this release. Returns those that
+ * are no hooks, as they are live.
+ */
 export async function findPreexisting(
   context: DeployContext,
   { rendering, history }: { rendering: Rendering; history: readonly Revision[] },
-): Promise<void> {
+): Promise<KubeObject[]> {
   const { agent, namespace, preexisting, request, signal } = context;
   const release = { name: request.releaseName, namespace };
   const good = lastGood(history);
@@ -43,7 +46,7 @@ export async function findPreexisting(
     return { ...kept(live, candidate.purpose), live };
   });
   const there = found.filter((one) => one !== undefined);
-  if (there.length === 0) return;
+  if (there.length === 0) return [];
   const isKeep = request.onFailure === 'keep';
   agent.log(
     `${there.length === 1 ? '1 object of the chart exists already and is' : `${there.length} objects of the chart exist already and are`} in no revision of this release. ` +
@@ -55,6 +58,7 @@ export async function findPreexisting(
   preexisting.push(
     ...there.filter((one) => !known.has(keyOf(one))).map(({ object, purpose }) => ({ object, purpose })),
   );
+  return there.filter(({ purpose }) => purpose === 'object').map(({ live }) => live);
 }
 
 type Found = KeptObject & { live: KubeObject };

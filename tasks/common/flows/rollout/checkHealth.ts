@@ -5,6 +5,7 @@ import {
   reportedReservations,
   type Ending,
 } from '../../core/report/ending';
+import { driftRefusal, isKnownDrift } from '../../core/report/drift';
 import { asTaskError, type FailureReason, type TaskError } from '../../core/failure';
 import type { HealthEnding, HealthReport } from '../../core/report/healthReport';
 import { healthOf } from '../../core/report/healthReport';
@@ -23,6 +24,7 @@ import { revisionText } from '../../core/report/revisionText';
 import { collectEvidence, logEvidence } from './evidence';
 import { healthTargets, rollbackFrom, type HealthContext, type HealthTargets } from './healthTargets';
 import { group, later } from '../steps/phase';
+import { lookForDrift, type FoundDrift } from '../release/lookForDrift';
 import { readServicePods } from '../release/readServicePods';
 import { markTemplates } from '../release/markTemplates';
 import { markBroken, reserve, verify } from '../release/record';
@@ -88,10 +90,8 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
       ...(logs && { logs }),
     }),
   );
-  const recorded =
-    followed.end === 'healthy' && targets.revision !== undefined
-      ? recordedFailure(targets.revision, followed.verdict)
-      : undefined;
+  const drift = await findDrift(context, targets);
+  const recorded = problemOf(context, targets, followed, drift);
   const isReady = followed.end === 'healthy' && recorded === undefined;
   const baked = isReady ? await bakeTargets(context, targets, followed) : { rollout: followed, metrics: [] };
   const { rollout, metrics, problem = recorded } = baked;
@@ -120,6 +120,7 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     objects: reportedObjects(rollout.verdict),
     evidence,
     ...(metrics.length === 0 ? {} : { metrics }),
+    ...(drift === undefined ? {} : { drift: drift.reported }),
     ...(services.length === 0 ? {} : { services }),
     ...reservedOf(revision, isHealthy, rollout),
   };
@@ -185,6 +186,41 @@ async function bakeTargets(context: HealthContext, targets: HealthTargets, rollo
 function healthWordOf({ end }: RolloutEnd, problem: Ending | undefined): HealthReport['health'] {
   if (problem === undefined) return healthOf(end);
   return problem.reason === 'MetricsInconclusive' ? 'unknown' : 'unhealthy';
+}
+
+/** Returns undefined if the inputs do not ask for it, or nothing can be compared. */
+async function findDrift(context: HealthContext, { revision }: HealthTargets): Promise<FoundDrift | undefined> {
+  const { agent, request, signal } = context;
+  const asked = request.drift;
+  if (asked === undefined || revision === undefined || signal.aborted) return undefined;
+  if (revision.status !== 'deployed') {
+    agent.log(`Drift is not looked for, because Helm's record calls revision ${revision.revision} ${revision.status}.`);
+    return undefined;
+  }
+  return group(context, 'Look for drift', () =>
+    lookForDrift(context, revision, revision, { rules: asked.rules, state: 'found' }),
+  );
+}
+
+/** Why a release is not as it should be, although its objects are healthy. */
+function problemOf(
+  context: HealthContext,
+  { revision }: HealthTargets,
+  { end, verdict }: RolloutEnd,
+  drift: FoundDrift | undefined,
+): Ending | undefined {
+  if (end !== 'healthy' || revision === undefined) return undefined;
+  return recordedFailure(revision, verdict) ?? driftFailure(context, drift, revision);
+}
+
+function driftFailure(
+  { request }: HealthContext,
+  found: FoundDrift | undefined,
+  { revision }: Revision,
+): Ending | undefined {
+  const [first] = (found?.drifts ?? []).filter(isKnownDrift);
+  if (request.drift?.mode !== 'fail' || first === undefined) return undefined;
+  return endingFor('failed', 'DriftFound', driftRefusal(found?.drifts ?? [], revision), objectName(first.ref));
 }
 
 async function findTargets(context: HealthContext): Promise<HealthTargets> {
