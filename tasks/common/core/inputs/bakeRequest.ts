@@ -2,7 +2,7 @@ import { comparesWithBefore } from '../metrics/condition';
 import { parseServer, serverExpected, watchSeconds, type Metric, type MetricsServer } from '../metrics/metric';
 import { isOfRollback } from '../release/history';
 import type { Revision } from '../release/release';
-import { hasCredential } from './commandLine';
+import { hasCredential } from './addressCredential';
 import { durationExpected, parseDuration } from './duration';
 import type { InputContext, InputFiles, InputReader } from './inputs';
 import { readMetricsDocument } from './metricsDocument';

@@ -1,5 +1,6 @@
 import type { ChartSource } from './deployRequest';
-import { credentialProblem, hasCredential, holdsSecret, secretProblem } from './commandLine';
+import { hasCredential } from './addressCredential';
+import { credentialProblem, holdsSecret, secretProblem } from './commandLine';
 import type { ChartLogins } from './chartLogins';
 import type { InputContext, InputFiles, InputReader } from './inputs';
 import { isAddress } from './valuesFile';

@@ -4,7 +4,7 @@ import { isPointer } from '../metrics/answer';
 import { conditionExpected, parseCondition, type Condition } from '../metrics/condition';
 import { parseServer, serverExpected, type Metric, type MetricSource } from '../metrics/metric';
 import { fillAddress, fillQuery, type Placeholders } from '../metrics/placeholders';
-import { hasCredential } from './commandLine';
+import { hasCredential } from './addressCredential';
 import { durationExpected, parseDuration } from './duration';
 
 /** `line` counts from 1, and is 0 if the mistake has no place. */
