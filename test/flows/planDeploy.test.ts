@@ -223,6 +223,14 @@ describe('a deploy with the digest of its plan', () => {
     assert.deepEqual([report.outcome, report.reason], ['refused', 'PlanExpired'], report.message);
   });
 
+  it('accepts a time to the second in the chart', async () => {
+    const renderings = (now: Date) => ({ objects: [configMap('settings', { at: now.toISOString().slice(0, 19) })] });
+    const first = await planned({ ...deployed, chart: { version: '2.0.0', objects: [], renderings } });
+    await first.on.time.sleep(60_000, new AbortController().signal);
+    const report = await again(first);
+    assert.notEqual(report.reason, 'PlanChanged', report.message);
+  });
+
   it('accepts what the chart makes up at each rendering', async () => {
     const rendering = (password: string, name: string) => ({
       objects: [

@@ -22,7 +22,7 @@ import type { SimulatedTime } from './simulatedTime';
 
 export interface FakeChart {
   /** What each rendering of the chart gives in turn, if it is not the same each time. */
-  renderings?: readonly Pick<FakeChart, 'objects' | 'hooks'>[];
+  renderings?: readonly Pick<FakeChart, 'objects' | 'hooks'>[] | ((now: Date) => Pick<FakeChart, 'objects' | 'hooks'>);
   version: string;
   objects: readonly KubeObject[];
   hooks?: readonly Hook[];
@@ -93,7 +93,10 @@ export function fakeHelm(
   const manifest = manifestOf(chart.objects);
 
   const rendering = (): Rendering => {
-    const { objects, hooks = [] } = chart.renderings?.[(rendered += 1) % chart.renderings.length] ?? chart;
+    const { renderings = [chart] } = chart;
+    const one =
+      typeof renderings === 'function' ? renderings(time.now()) : renderings[(rendered += 1) % renderings.length];
+    const { objects, hooks = [] } = one ?? chart;
     return { manifest: manifestOf(objects), hooks, config: chart.config ?? {}, chart: chartOf(chart) };
   };
 

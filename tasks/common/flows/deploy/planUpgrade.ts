@@ -56,6 +56,8 @@ interface Foresight {
   hasNamespace: boolean;
   /** Fields that Helm leaves as they are. */
   kept: readonly KeptField[];
+  /** When the chart was rendered, by the clock's milliseconds. */
+  renderedMs: number;
 }
 
 export interface PlannedDeploy {
@@ -122,6 +124,7 @@ async function lookAhead(context: PlanContext, rendered: Promise<Rendered>): Pro
   const changes = new Map<number, RecordChange>(renewals.map(({ revision, manifest }) => [revision, { manifest }]));
   if (isPending && last !== undefined) changes.set(last.revision, { ...changes.get(last.revision), status: 'failed' });
   const { rendering, definitions } = await render(context, { state, changes, last }, rendered);
+  const renderedMs = context.clock.monotonicMs();
   if (isThere !== false) await checkAccess(context, rendering.manifest, last?.manifest ?? '', definitions);
   const { kept } = await readKeptFields(context, rendering.manifest);
   return {
@@ -135,6 +138,7 @@ async function lookAhead(context: PlanContext, rendered: Promise<Rendered>): Pro
     unforeseen: unforeseen(context, stored, isThere !== false),
     hasNamespace: isThere !== false,
     kept,
+    renderedMs,
   };
 }
 
@@ -200,6 +204,17 @@ async function baseOf(context: PlanContext, known: Foresight): Promise<GivenToHe
 
 type GivenToHelm = PlannedBase & { config?: Revision['config'] };
 
+/** Charts also write the time, often to the second, which two renderings have to show. */
+const betweenRenderingsMs = 1000;
+
+async function untilNextRendering(
+  { clock, signal }: PlanContext,
+  { renderedMs }: Pick<Foresight, 'renderedMs'>,
+): Promise<void> {
+  const leftMs = renderedMs + betweenRenderingsMs - clock.monotonicMs();
+  if (leftMs > 0) await clock.sleep(leftMs, signal);
+}
+
 async function rehearse(
   context: PlanContext,
   { changes, definitions, history, unforeseen: why, ...known }: Foresight,
@@ -219,6 +234,7 @@ async function rehearse(
       all.set(revision, { ...all.get(revision), status: 'superseded' });
     }
   }
+  await untilNextRendering(context, known);
   const staging = { records: await recordsOf(context, all), assumed: definitions, kept: known.kept };
   stopIfCancelled(signal);
   const { rehearsal, revision } = await helm.rehearse(staging, signal);
@@ -320,7 +336,10 @@ async function factsOf(
 }
 
 /** Without a rehearsal, nothing else has rendered the chart a second time. */
-async function renderedAgain({ helm, signal }: PlanContext, { definitions, rendering }: Foresight): Promise<Rendering> {
+async function renderedAgain(context: PlanContext, known: Foresight): Promise<Rendering> {
+  const { helm, signal } = context;
+  const { definitions, rendering } = known;
+  await untilNextRendering(context, known);
   return (await helm.render(signal, definitions)).rendering ?? rendering;
 }
 
