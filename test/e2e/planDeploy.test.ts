@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { createCluster } from '../../tasks/common/adapters/kubernetes/cluster';
+import { createReleaseStorage } from '../../tasks/common/adapters/helm/storage';
 import type { ChangePlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import type { DeployEnd } from '../support/product';
 import { assertPlan } from '../support/planSchema';
@@ -28,9 +30,9 @@ kind: Deployment
 metadata: {name: web}
 spec:
   replicas: << .Values.replicas >>
-  selector: {matchLabels: {app: web}}
+  selector: {matchLabels: {app: << .Values.app | default "web" >>}}
   template:
-    metadata: {labels: {app: web}, annotations: {salt: << randAlphaNum 9 | quote >>}}
+    metadata: {labels: {app: << .Values.app | default "web" >>}, annotations: {salt: << randAlphaNum 9 | quote >>}}
     spec:
       nodeSelector: {type: kwok}
       tolerations: [{operator: Exists}]
@@ -89,6 +91,17 @@ async function versions(s: Scene): Promise<string[]> {
     .map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`);
 }
 
+/** Leaves a revision as a killed run of Helm does. */
+async function leavePending(s: Scene, revision: number): Promise<void> {
+  const connection = await createCluster(s.cluster.kubeconfig);
+  try {
+    const storage = createReleaseStorage(connection, { release: 'web', namespace: s.namespace, driver: undefined });
+    await storage.update(revision, { status: 'pending-upgrade' });
+  } finally {
+    connection.close();
+  }
+}
+
 const values = (text: string, other: string): string[] => [`text=${text}`, `other=${other}`, 'replicas=1'];
 
 describe('the plan of a deploy', function () {
@@ -133,6 +146,21 @@ describe('the plan of a deploy', function () {
         assertOutcome(deployed, 'deployed');
         assert.equal(deployed.report?.planDigest, planDigest);
         assertOutcome(await s.deploy({ helm, chart, set, inputs: { planDigest } }), 'refused', 'PlanChanged');
+
+        const fixed = await plan(s, { helm, chart, set: [...set, 'app=shop'] });
+        assertOutcome(fixed, 'refused', 'PlanRefused');
+        assert.match(fixed.log, /Deployment.*immutable.*cannot be changed in place/s);
+
+        await leavePending(s, 2);
+        const dead = await plan(s, { helm, chart, set: values('three', 'second') });
+        assertOutcome(dead, 'planned');
+        assert.equal(dead.plan.helm?.rehearsal, 'completed', dead.log);
+        assert.equal(fateOf(dead, 'ConfigMap/settings'), 'patched');
+        assert.ok(
+          ['ReleasePending', 'AfterFailure'].every((code) => codes(dead).includes(code)),
+          dead.log,
+        );
+        assert.equal(await s.history(), '1 superseded, 2 pending-upgrade');
       });
     });
 
