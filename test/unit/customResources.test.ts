@@ -61,6 +61,27 @@ const pairs: readonly Pair[] = [
     'Current',
   ],
   [
+    'a place that is missing',
+    conditions(yes('Unschedulable')),
+    'InProgress',
+    conditions(no('Unschedulable'), yes('Scheduled')),
+    'Current',
+  ],
+  [
+    'a reason that names what is missing',
+    conditions(no('Active', ', reason: FlavorNotFound')),
+    'InProgress',
+    conditions(no('Active', ', reason: Idle'), yes('Synced')),
+    'Current',
+  ],
+  [
+    'a word for no error',
+    'status: {phase: Ready, error: gone}',
+    'InProgress',
+    'status: {phase: Ready, error: None}',
+    'Current',
+  ],
+  [
     'a job that has ended badly',
     conditions(yes('Completed', ', reason: Failed')),
     'Failed',

@@ -38,13 +38,13 @@ export function customStatus(object: JsonObject, fields: Fields, now: Date): Obj
 const failures: ReadonlySet<string> = new Set(['Failed', 'Failure', 'Terminal']);
 /** Conditions that report, when they are true, trouble or work that may end. */
 const troubles =
-  /^(?:Not|Un|Error)[A-Z]|^(?:InvalidSpec|Error|Reconciling|In-?[Pp]rogress|Pending)$|(?:Degraded|Errors?|Failed|Failure|Invalid|Updating|Creating|Upgrading|Deleting|Provisioning|Scaling|Resizing|Rebalancing|Restoring|Bootstrapping|Initiali[sz]ing|Migrating|Restarting|Promoting|Synchroni[sz]ing)$/;
+  /^(?:Not|Un|Error)[A-Z]|^Un(?:schedulable|healthy|available|reachable)$|^(?:InvalidSpec|Error|Reconciling|In-?[Pp]rogress|Pending)$|(?:Degraded|Errors?|Failed|Failure|Invalid|Updating|Creating|Upgrading|Deleting|Provisioning|Scaling|Resizing|Rebalancing|Restoring|Bootstrapping|Initiali[sz]ing|Migrating|Restarting|Promoting|Synchroni[sz]ing)$/;
 /** Conditions that must be true where they exist. */
 const necessities =
   /^(?:Available|Accepted|Programmed|Established|ReconcileSuccess|Reconciled|ResolvedRefs|Valid|Installed|Deployed|Bound|Initialized|Compliant|WellFormed|Balanced|Connected|Reachable|Configured|Provisioned|Registered|Scheduled)$|(?:Ready|Healthy|Synced|Synchronized|UpToDate|Applied|Fulfilled|Satisfied)$/;
 /** Conditions that must become true, and one of which is enough. `Ready` or `Available` say more where they exist. */
 const ends: ReadonlySet<string> = new Set(['Succeeded', 'Complete', 'Completed']);
-const badReason = /(?<!^No)(?:Error|Failed|Failure)$/;
+const badReason = /(?<!^No)(?:Error|Failed|Failure|NotFound)$|^(?:Invalid|Missing)/;
 const heldReasons = /(?:Paused|Suspended|Stopped)$/;
 
 const isTrouble = (type: string): boolean => troubles.test(type) && !failures.has(type);

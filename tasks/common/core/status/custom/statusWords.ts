@@ -54,8 +54,13 @@ function parts(word: string): string[] {
   return spaced.toLowerCase().split(/[^a-z]+/);
 }
 
+/** Some controllers write that there is no error. */
+const noError = /^(?:none|nil|null|no errors?|n\/a)?\.?$/i;
+
 function isFilled(value: unknown): boolean {
-  return typeof value === 'string' ? value !== '' : typeof value === 'object' && value !== null && hasFields(value);
+  return typeof value === 'string'
+    ? !noError.test(value)
+    : typeof value === 'object' && value !== null && hasFields(value);
 }
 
 function hasFields(value: object): boolean {
