@@ -249,6 +249,26 @@ describe('the baking of a deploy', () => {
     assert.match(on.agent.lines.join('\n'), /Everything is still healthy/);
   });
 
+  it('a server that hangs makes the baking a little longer, and is inconclusive', async () => {
+    const bake = baking([metric({ initialDelaySeconds: 0, intervalSeconds: 1, count: 40 })]);
+    const { on } = await staged({ ...installed, request: { bake, bakes: true } }, () => is(0));
+    const { time } = on;
+    let asked = 0;
+    on.context.metrics = {
+      read: async (_, signal) => {
+        asked += 1;
+        if (asked === 1) return is(0);
+        await time.sleep(20_000, signal);
+        return gone;
+      },
+    };
+    const report = await deploy(on.context);
+    assert.deepEqual([report.outcome, report.reason], ['failed', 'MetricsInconclusive']);
+    assert.ok(asked < 7, String(asked));
+    assert.ok(time.elapsed() < 120_000, String(time.elapsed()));
+    assert.equal(report.metrics?.[0]?.samples.length, 40);
+  });
+
   it('a workload that fails while baking fails the deploy, whatever the metrics say', async () => {
     const { on, report } = await play({ bake: baking() }, (_, number, { cluster }) => {
       const web = liveObject(cluster, deployment('web', 'better'));

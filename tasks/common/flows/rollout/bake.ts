@@ -113,6 +113,10 @@ function filled({ namespace }: RolloutContext, metric: Metric, { release, revisi
   return filledSource(metric.source, { release, namespace, revision, interval });
 }
 
+/** A sample that is later than this is not taken: a server that hangs must not make the baking much longer. */
+const latestMs = 30_000;
+const missedReading: Reading = { kind: 'noValue', problem: 'the samples before it took too long' };
+
 /** A metric whose samples stay alike is logged once in this time. */
 const quietMs = 30_000;
 
@@ -127,7 +131,8 @@ async function measure(
     const dueMs = startedMs + sampleAtMs(metric, samples.length + 1);
     await clock.sleep(Math.max(0, dueMs - clock.monotonicMs()), stop);
     if (stop.aborted) return;
-    const reading = await readOnce(context, source, stop);
+    const isLate = clock.monotonicMs() - dueMs > latestMs;
+    const reading = isLate ? missedReading : await readOnce(context, source, stop);
     if (reading === undefined) return;
     const sample = judgeSample(metric, reading, before, clock.now().toISOString());
     const isNews = sample.verdict !== samples.at(-1)?.verdict || sample.note !== samples.at(-1)?.note;
