@@ -9,6 +9,7 @@ import {
   releaseState,
   rollbackTarget,
   sinceUninstall,
+  wasFailed,
   unhealthyLabel,
   verifiedLabel,
   withLink,
@@ -19,6 +20,22 @@ import {
   type Revision,
   type RevisionStatus,
 } from '../../tasks/common/core/release/release';
+
+describe('a revision that failed', () => {
+  for (const [what, status, more, expected] of [
+    ['it is failed', 'failed', {}, true],
+    ['a task has judged it', 'superseded', { labels: { [unhealthyLabel]: '2' } }, true],
+    ['the label is that of an earlier revision', 'superseded', { labels: { [unhealthyLabel]: '1' } }, false],
+    ['Helm has superseded it', 'superseded', { description: 'Upgrade "web" failed: no' }, true],
+    ['Helm has superseded an install', 'superseded', { description: 'Release "web" failed: no' }, true],
+    ['a description of a chart', 'superseded', { description: 'Upgrade complete' }, false],
+    ['it serves', 'deployed', { description: 'Upgrade "web" failed: no' }, false],
+  ] as const) {
+    it(`is ${expected ? '' : 'not '}recognised: ${what}`, () => {
+      assert.equal(wasFailed(revision(2, status, more)), expected);
+    });
+  }
+});
 
 function revision(number: number, status: RevisionStatus, more: Partial<Revision> = {}): Revision {
   return {

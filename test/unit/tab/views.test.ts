@@ -213,6 +213,37 @@ describe('a report as four answers', () => {
   }
 });
 
+describe('drift in a report', () => {
+  const setBy = [{ path: 'spec.replicas', manager: 'kubectl', subresource: 'scale', time: '' }];
+  const message = 'Deployment/front: spec.replicas is 5, not 2.';
+  const diff = ['-spec.replicas: 2', '+spec.replicas: 5'];
+  const found = { kind: 'Deployment', name: 'front', namespace: 'prod', drift: 'changed', state: 'restored' };
+  const drift = [{ ...found, message, diff, setBy }];
+
+  for (const [task, report] of [
+    ['a deploy', deployed],
+    ['a health check', { ...deployed, task: 'RolloutHealthCheck', health: 'healthy' }],
+  ] as const) {
+    it(`stands beside the object, with who has set the field: ${task}`, () => {
+      const view = viewOf({ ...report, drift });
+      assert.deepEqual(Object.fromEntries(view.facts)['Drift'], 'Deployment/front');
+      const [front] = view.tree.workloads;
+      assert.deepEqual(
+        front?.evidence.map(({ title, lines }) => [title, ...lines]),
+        [
+          [
+            'Drift',
+            `${message} It was restored.`,
+            '  -spec.replicas: 2',
+            '  +spec.replicas: 5',
+            '  spec.replicas was set by kubectl through scale.',
+          ],
+        ],
+      );
+    });
+  }
+});
+
 describe('the tree of a release', () => {
   const { tree } = viewOf(rolledBack);
 
