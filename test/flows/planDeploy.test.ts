@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { TaskError } from '../../tasks/common/core/failure';
 import { verifiedLabel } from '../../tasks/common/core/release/history';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import type { ChangePlan } from '../../tasks/common/core/rollbackPlan/model/types';
@@ -16,6 +17,7 @@ import {
   type Scene,
   type Setting,
 } from '../support/fakes/scene';
+import { rehearsal } from '../support/rollbackScene';
 import { assertPlan } from '../support/planSchema';
 import { assertReport } from '../support/reportSchema';
 
@@ -170,6 +172,30 @@ it('the plan of 500 objects reads each kind once, and sends no dry run of its ow
   assert.ok(count('cluster.get') <= 2, `${count('cluster.get')} reads of one object`);
   assert.equal(count('cluster.dryRunApply'), 0);
   assert.equal(count('helm.render') + count('helm.rehearse'), 2);
+});
+
+it('a plan whose rehearsal fails names all objects with fields that cannot be changed', async () => {
+  const on = await scene({ ...deployed, chart: two });
+  const { cluster, helm } = on.context;
+  const message = 'spec.selector: Invalid value: field is immutable';
+  const context = {
+    ...on.context,
+    helm: {
+      ...helm,
+      rehearse: () => Promise.resolve({ rehearsal: rehearsal([], { outcome: 'failed', exitCode: 1, message }) }),
+    },
+    cluster: {
+      ...cluster,
+      dryRunApply: (...asked: Parameters<typeof cluster.dryRunApply>) =>
+        asked[0].kind === 'ConfigMap'
+          ? cluster.dryRunApply(...asked)
+          : Promise.reject(new TaskError('ApplyRejected', message)),
+    },
+  };
+  const { plan: made, report } = await planDeploy(context);
+  assert.deepEqual([report.outcome, report.reason], ['refused', 'PlanRefused']);
+  const refused = made?.findings.filter(({ code }) => code === 'WriteRefused').map(({ object }) => object);
+  assert.deepEqual(refused, ['Deployment/web']);
 });
 
 describe('a deploy with the digest of its plan', () => {

@@ -40,6 +40,7 @@ const nothing: DeployFacts = {
   dropped: new Map(),
   generated: { objects: new Map(), hooks: new Map() },
   quotas: [],
+  fixed: [],
 };
 
 interface Deploy {
@@ -227,6 +228,15 @@ describe('the plan of a deploy', () => {
     });
     assert.equal(made.risk, 'refused');
     assert.match(made.findings[0]?.message ?? '', /the real deploy would fail too.*cannot be changed in place/);
+  });
+
+  it('names the objects with fixed fields that Helm did not get to', () => {
+    const outcome = { outcome: 'failed', message: 'no' } as const;
+    const fixed = [{ object: 'Job/once', message: 'Job.batch "once" is invalid: spec.template: field is immutable' }];
+    const made = planOf({ before: [settings('a')], after: [settings('b')], writes: [], outcome, facts: { fixed } });
+    const found = made.findings.find(({ object: named }) => named === 'Job/once');
+    assert.match(found?.message ?? '', /^The API server refuses to change Job\/once: .*cannot be changed in place/);
+    assert.equal(found?.code, 'WriteRefused');
   });
 
   const quota = (hard: object, used: object, more: object = {}): KubeObject =>

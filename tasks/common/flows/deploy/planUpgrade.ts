@@ -36,6 +36,7 @@ import { findRenewals } from '../release/servedVersions';
 import { beside, planChoice, type ReadObjects, type Rehearsed } from '../rollback/plan/planRelease';
 import { checkAccess } from './checkAccess';
 import { droppedFates, heldBase } from './droppedData';
+import { fixedFields } from './fixedFields';
 import { hasNamespace, notRendered, oldestRead, withOwnKinds } from './readRelease';
 
 export type PlanContext = Omit<DeployStart, 'holder' | 'isProcessGone' | 'guard'>;
@@ -308,19 +309,20 @@ function stateFindings(recreates: boolean, stored: readonly Revision[], passed: 
 async function factsOf(
   context: PlanContext,
   known: Foresight,
-  { served }: ReadObjects,
-  { target: made }: Rehearsed,
+  read: ReadObjects,
+  { rehearsal, target: made }: Rehearsed,
 ): Promise<DeployFacts> {
   const { namespace, request } = context;
   const { definitions, history, rendering, state, unforeseen: why } = known;
   const query = { apiVersion: 'v1', kind: 'ResourceQuota', namespace };
-  const [dropped, quotas, other] = await Promise.all([
+  const [dropped, quotas, other, fixed] = await Promise.all([
     isFirstInstall(state) || why !== '' ? [] : droppedFates(context, history, rendering.manifest),
     known.hasNamespace ? beside(context, query) : [],
     made ?? renderedAgain(context, known),
+    rehearsal?.outcome === 'failed' ? fixedFields(context, rendering.manifest, read, rehearsal) : [],
   ]);
   const shown = made ?? rendering;
-  const reading = { read: manifestReader(), namespace, served };
+  const reading = { read: manifestReader(), namespace, served: read.served };
   const generated = generatedFields(shown, made === undefined ? other : rendering, reading);
   const event = isFirstInstall(state) ? 'install' : 'upgrade';
   const tests = request.smokeTest === undefined ? [] : shown.hooks.flatMap(({ events }) => events.filter(isTestEvent));
@@ -332,6 +334,7 @@ async function factsOf(
     dropped: new Map(dropped.map(({ ref, keptBecause }) => [objectKey(ref), keptBecause])),
     generated,
     quotas,
+    fixed,
   };
 }
 

@@ -1,13 +1,15 @@
 import { kindNames } from '../../helm/chartCrds';
+import { withoutObjects } from '../../helm/helmFailure';
 import { objectName } from '../../kubernetes/manifest';
 import type { Revision } from '../../release/release';
+import { sentence } from '../../text/sentence';
 import { someNames } from '../../text/someNames';
 import { finding, type PlanFinding } from '../model/findings';
 import type { ManifestReader } from '../model/places';
 import { shortened } from '../model/target';
 import type { DeployFacts, PlannedHook } from '../model/types';
 import { irreversibleMarks } from './irreversible';
-import type { Judged } from './judge';
+import { immutable, type Judged } from './judge';
 import { quotaFindings } from './quota';
 
 interface Planned {
@@ -27,6 +29,12 @@ export function deployFindings(
     ...generatedFindings([...judged.map(({ object }) => object), ...hooks]),
     ...quotaFindings(judged, facts.quotas),
     ...irreversible(target, read),
+    ...facts.fixed.map(({ object, message }) => {
+      const answer = sentence(shortened(withoutObjects(message)));
+      return finding('WriteRefused', `The API server refuses to change ${object}: ${answer}${immutable(answer)}`, {
+        object,
+      });
+    }),
   ];
 }
 

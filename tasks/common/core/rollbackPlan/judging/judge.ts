@@ -131,7 +131,7 @@ function failure(rehearsal: Rehearsal, all: readonly Candidate[], inputs: Releas
 }
 
 /** The API server refuses new values for some fields, for example the pod template of a Job. */
-function immutable(answer: string): string {
+export function immutable(answer: string): string {
   return /\bimmutable\b|updates to statefulset spec for fields other than|may not change once set/i.test(answer)
     ? ' This field cannot be changed in place. If the object may be deleted, delete it by hand first.'
     : '';

@@ -79,6 +79,15 @@ export interface DeployFacts {
   generated: Generated;
   /** The ResourceQuotas of the namespaces. */
   quotas: readonly KubeObject[];
+  /** Live objects that Helm did not get to, with fields that cannot be changed. */
+  fixed: readonly RefusedObject[];
+}
+
+export interface RefusedObject {
+  /** `Kind/name` */
+  object: string;
+  /** The answer of the API server. */
+  message: string;
 }
 
 export interface Generated {
