@@ -34,7 +34,7 @@ const rooms = {
     'releaseContext',
   ],
   'core/rollbackPlan': ['model', 'objects', 'judging', 'execution', 'document', 'planRollback', 'planWorkloads'],
-  flows: ['steps', 'lock', 'release', 'rollout', 'rollback', 'deploy'],
+  flows: ['steps', 'lock', 'release', 'rollout', 'rollback', 'deploy', 'removal'],
   adapters: ['system', 'agent', 'kubernetes', 'azure', 'azureDevOps', 'metrics', 'gateway', 'helm', 'wiring'],
 };
 

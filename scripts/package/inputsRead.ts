@@ -6,9 +6,9 @@ import { TaskError } from '../../tasks/common/core/failure';
 import type { InputContext, RawInputs } from '../../tasks/common/core/inputs/inputs';
 import type { InputsOfCode, TaskJson } from './packageUnderCheck';
 
-/** The exports of `tasks/<Task>/inputs.ts`: `inputDefaults`, and one function `read<Something>Request`. */
+/** The exports of `tasks/<Task>/inputs.ts`: `inputDefaults`, and functions `read<Something>`. */
 type InputsModule = Readonly<Record<string, unknown>>;
-type ReadRequest = (raw: RawInputs, context: InputContext) => unknown;
+type ReadInputs = (raw: RawInputs, context: InputContext) => unknown;
 
 /** A context without files and service connections. Only the names of the requested inputs matter here. */
 const emptyContext: InputContext = {
@@ -31,7 +31,11 @@ export async function inputsRead(source: string): Promise<Record<string, InputsO
     const json = JSON.parse(await readFile(taskJson, 'utf8')) as TaskJson;
     const module = (await import(pathToFileURL(inputs).href)) as InputsModule;
     found[name] = {
-      read: [...new Set(scenarios(json).flatMap((given) => namesRead(readRequestOf(name, module), given)))].sort(),
+      read: [
+        ...new Set(
+          scenarios(json).flatMap((given) => readersOf(name, module).flatMap((reader) => namesRead(reader, given))),
+        ),
+      ].sort(),
       defaults: (module['inputDefaults'] ?? {}) as Record<string, string>,
     };
   }
@@ -45,24 +49,23 @@ function scenarios(json: TaskJson): Record<string, string>[] {
   return [{}, ...chosen];
 }
 
-function readRequestOf(task: string, module: InputsModule): ReadRequest {
-  const entries = Object.entries(module).filter(
-    ([name, value]) => /^read\w*Request$/.test(name) && typeof value === 'function',
+/** A task with several actions reads the inputs of each by a function of its own. */
+function readersOf(task: string, module: InputsModule): ReadInputs[] {
+  const found = Object.entries(module).filter(
+    ([name, value]) => name.startsWith('read') && typeof value === 'function',
   );
-  const [entry] = entries;
-  if (entry === undefined || entries.length > 1)
-    throw new Error(`tasks/${task}/inputs.ts has to export one function read<...>Request.`);
-  return entry[1] as ReadRequest;
+  if (found.length === 0) throw new Error(`tasks/${task}/inputs.ts has to export a function read<...>.`);
+  return found.map(([, reader]) => reader as ReadInputs);
 }
 
-function namesRead(readRequest: ReadRequest, given: Readonly<Record<string, string>>): string[] {
+function namesRead(readInputs: ReadInputs, given: Readonly<Record<string, string>>): string[] {
   const names: string[] = [];
   const raw: RawInputs = (name) => {
     names.push(name);
     return given[name];
   };
   try {
-    readRequest(raw, emptyContext);
+    readInputs(raw, emptyContext);
   } catch (error) {
     // Hardly any input was given, so input errors are expected.
     if (!(error instanceof TaskError) || error.reason !== 'InputInvalid') throw error;

@@ -49,6 +49,7 @@ const tones: Readonly<Record<string, Tone>> = {
   deployed: 'good',
   unchanged: 'good',
   recovered: 'good',
+  uninstalled: 'good',
   healthy: 'good',
   alreadyThere: 'good',
   planned: 'neutral',

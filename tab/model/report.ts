@@ -6,6 +6,7 @@ import type {
   ReportedObject,
   ReportedRevision,
   ReportedTest,
+  ReportedRemoval,
   ReportedReservation,
 } from '../../tasks/common/core/report/report';
 import type { ReportedMetric } from '../../tasks/common/core/report/metrics';
@@ -130,6 +131,14 @@ const drift: Reader<ReportedDrift> = shape<ReportedDrift>({
   setBy: list(setter, 200),
 });
 
+const removal: Reader<ReportedRemoval> = shape<ReportedRemoval>({
+  kind: text,
+  name: text,
+  namespace: text,
+  fate: word(['deleted', 'absent', 'kept'], 'absent'),
+  why: text,
+});
+
 const evidenceLimit = 100;
 
 const common = {
@@ -151,7 +160,7 @@ const deploy: Reader<DeployReport> = shape<DeployReport>({
   ...common,
   task: () => 'HelmSafeDeploy' as const,
   outcome: word(
-    ['planned', 'deployed', 'unchanged', 'recovered', 'rolledBack', 'failed', 'cancelled', 'refused'],
+    ['planned', 'deployed', 'unchanged', 'recovered', 'uninstalled', 'rolledBack', 'failed', 'cancelled', 'refused'],
     'failed',
   ),
   reasonGroup: text,
@@ -164,6 +173,7 @@ const deploy: Reader<DeployReport> = shape<DeployReport>({
   appVersion: text,
   helmVersion: text,
   leftovers: list(leftover),
+  removals: list(removal),
   history: list(revisionOfHistory, 100),
   tests: list(test, 200),
   metrics: list(metric, 20),

@@ -5,6 +5,7 @@ import {
   outcomeWords,
   proofOf,
   reservationLines,
+  isOfUninstall,
   servingSentence,
   testResult,
   type DeployReport,
@@ -21,6 +22,7 @@ import {
   type RollbackReport,
 } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
 import { metricCharts, type MetricChart } from './metricCharts';
+import { someNames } from '../../tasks/common/core/text/someNames';
 import { treeOf, type Tone, type Tree } from './tree';
 import { timeOf } from './reading';
 import type { Report } from './report';
@@ -148,6 +150,7 @@ const deployTones: Readonly<Record<DeployReport['outcome'], Tone>> = {
   deployed: 'good',
   unchanged: 'good',
   recovered: 'good',
+  uninstalled: 'good',
   rolledBack: 'warning',
   failed: 'bad',
   cancelled: 'warning',
@@ -159,10 +162,16 @@ const deployVerbs: Readonly<Record<DeployReport['outcome'], string>> = {
   deployed: 'is deployed',
   unchanged: 'is unchanged',
   recovered: 'is recovered and deployed',
+  uninstalled: 'is uninstalled',
   rolledBack: 'was rolled back',
   failed: 'failed to deploy',
   cancelled: 'has a deploy that was cancelled',
   refused: 'has a deploy that was refused',
+};
+
+const uninstallVerbs: Partial<typeof deployVerbs> = {
+  failed: 'failed to uninstall',
+  cancelled: 'has an uninstall that was cancelled',
 };
 
 function deployView(report: DeployReport): Own {
@@ -174,7 +183,7 @@ function deployView(report: DeployReport): Own {
   return {
     tone,
     word: outcomeWords[report.outcome],
-    sentence: `${deploySubject(report)} ${deployVerbs[report.outcome]}`,
+    sentence: `${deploySubject(report)} ${verbOf(report)}`,
     answers: deployAnswers(report, tone, serves),
     facts: filled([
       ['Chart', [report.chart, report.appVersion && `application ${report.appVersion}`].filter(Boolean).join(', ')],
@@ -184,6 +193,7 @@ function deployView(report: DeployReport): Own {
       ['Helm', report.helmVersion],
       ['Drift', (report.drift ?? []).map(objectName).join(', ')],
       ['Tests', (report.tests ?? []).map((test) => `${test.kind}/${test.name}: ${testResult(test)}`).join(', ')],
+      ...removalFacts(report),
       ...leftoverFacts(report),
       ...times(report),
     ]),
@@ -205,9 +215,21 @@ function deployAnswers(report: DeployReport, tone: Tone, serves: Answer): Answer
   ];
 }
 
-function servingTone({ servingHealth, servingRevision, services = [] }: DeployReport): Tone {
+function verbOf(report: DeployReport): string {
+  return (isOfUninstall(report) ? uninstallVerbs[report.outcome] : undefined) ?? deployVerbs[report.outcome];
+}
+
+/** An uninstall may have thousands of objects. */
+const namedRemovals = 20;
+
+function removalFacts({ removals = [] }: DeployReport): [string, string][] {
+  const deleted = removals.filter(({ fate }) => fate === 'deleted').map(({ kind, name }) => `${kind}/${name}`);
+  return [['Deleted', someNames(deleted, namedRemovals)]];
+}
+
+function servingTone({ outcome, servingHealth, servingRevision, services = [] }: DeployReport): Tone {
   if (services.length > 0 && services.every(({ ready }) => ready === 0)) return 'bad';
-  if (servingRevision === null) return 'unknown';
+  if (servingRevision === null) return outcome === 'uninstalled' ? 'good' : 'unknown';
   return servingHealth === 'healthy' ? 'good' : servingHealth === 'unhealthy' ? 'bad' : 'unknown';
 }
 

@@ -30,6 +30,7 @@ import { readSmokeTestRequest, smokeTestInputDefaults } from '../common/core/inp
 import type { SecretFinder } from '../common/core/text/secrets';
 import { planValues } from '../common/core/inputs/setValues';
 import { reusesValues } from '../common/core/inputs/reusedValues';
+import type { UninstallRequest } from '../common/core/inputs/uninstallRequest';
 import { checkValuesFile, isAddress, type ValuesFileCheck } from '../common/core/inputs/valuesFile';
 import { leafPaths, type ValuePath } from '../common/core/inputs/strvals';
 
@@ -69,6 +70,8 @@ export const inputDefaults = {
   cleanupOnFail: 'false',
   ...driftInputDefaults,
   ...ownershipInputDefaults,
+  keepHistory: 'false',
+  deleteNamespace: 'false',
   helmPath: '',
   ...helmVersionDefaults,
   ...smokeTestInputDefaults,
@@ -79,6 +82,35 @@ export const inputDefaults = {
 const fallbackTimeoutSeconds = 300;
 const fallbackCleanupSeconds = 240;
 const fallbackAbandonedSeconds = 900;
+
+const actions = ['deploy', 'plan', 'uninstall'] as const;
+
+/** Read first, because the inputs that count depend on it. Throws `InputInvalid`. */
+export function readAction(raw: RawInputs, context: InputContext): (typeof actions)[number] {
+  const read = inputReader(inputDefaults, raw, context);
+  const action = read.choice('action', actions);
+  read.finish();
+  return action;
+}
+
+/** Throws one TaskError `InputInvalid` that lists every mistake. */
+export function readUninstallRequest(raw: RawInputs, context: InputContext): UninstallRequest {
+  const read = inputReader(inputDefaults, raw, context);
+  const timeoutSeconds = readTimeout(read);
+  const request: UninstallRequest = {
+    ...repairOf(read, context, timeoutSeconds),
+    timeoutSeconds,
+    assumeAbandonedAfterSeconds: readAbandoned(read),
+    keepHistory: read.boolean('keepHistory'),
+    deleteNamespace: read.boolean('deleteNamespace'),
+    deleteData: read.boolean('deleteData'),
+  };
+  if (request.keepHistory && request.deleteNamespace) {
+    read.mistake({ input: 'keepHistory', holds: 'true', problem: 'deleteNamespace would delete the history too' });
+  }
+  read.finish();
+  return request;
+}
 
 /** Throws one TaskError `InputInvalid` that lists every mistake. */
 export function readDeployRequest(raw: RawInputs, context: InputContext): DeployRequest {
@@ -98,12 +130,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
     createNamespace: read.boolean('createNamespace'),
     timeoutSeconds,
     onFailure: read.choice('onFailure', ['rollback', 'keep']),
-    assumeAbandonedAfterSeconds: read.parsed(
-      'assumeAbandonedAfter',
-      durationExpected,
-      parseDuration,
-      fallbackAbandonedSeconds,
-    ),
+    assumeAbandonedAfterSeconds: readAbandoned(read),
     recreateFailedInstall: read.boolean('recreateFailedInstall'),
     forceUpgrade: read.boolean('forceUpgrade'),
     deleteData: read.boolean('deleteData'),
@@ -119,7 +146,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
 function readPlanInputs(read: InputReader): Pick<DeployRequest, 'action' | 'planDigest' | 'maxPlanAgeSeconds'> {
   const planDigest = readPlanDigest(read);
   return {
-    action: read.choice('action', ['deploy', 'plan']),
+    action: read.choice('action', actions) === 'plan' ? 'plan' : 'deploy',
     ...(planDigest === undefined ? {} : { planDigest }),
     maxPlanAgeSeconds: readMaxPlanAge(read),
   };
@@ -236,6 +263,10 @@ function readVerify(read: InputReader, files: InputFiles): DeployRequest['verify
 
 function readTimeout(read: InputReader): number {
   return read.parsed('timeout', durationExpected, parseDuration, fallbackTimeoutSeconds);
+}
+
+function readAbandoned(read: InputReader): number {
+  return read.parsed('assumeAbandonedAfter', durationExpected, parseDuration, fallbackAbandonedSeconds);
 }
 
 function readValueFile(

@@ -736,6 +736,37 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(stub.requests.length, 1);
     });
 
+    it('of namespaces are those that can be listed and deleted, each once, unless a group does not answer', async () => {
+      const [usual, reading] = [['list', 'delete'], ['list']];
+      const core = group('', [{ version: 'v1', resources: [resource('Pod', 'Namespaced', usual)] }]);
+      const metrics = group('metrics.k8s.io', [
+        { version: 'v1', resources: [resource('PodMetrics', 'Namespaced', reading)] },
+      ]);
+      const toys = (more: object): object =>
+        group('example.com', [
+          {
+            version: 'v2',
+            resources: [resource('Toy', 'Namespaced', usual), resource('Box', 'Cluster', usual)],
+            ...more,
+          },
+          { version: 'v1', resources: [resource('Toy', 'Namespaced', usual), resource('Doll', 'Namespaced', usual)] },
+        ]);
+      for (const [more, kinds] of [
+        [{ freshness: 'Current' }, ['v1/Pod', 'example.com/v2/Toy', 'example.com/v1/Doll']],
+        [{ freshness: 'Stale' }, undefined],
+      ] as const) {
+        on(({ path: requested }, response) => {
+          const items = requested === '/api' ? [core] : [metrics, toys(more)];
+          return reply(response, 200, { kind: 'APIGroupDiscoveryList', items });
+        });
+        const found = await (await connect()).namespacedKinds();
+        assert.deepEqual(
+          found?.map(({ apiVersion, kind }) => `${apiVersion}/${kind}`),
+          kinds,
+        );
+      }
+    });
+
     it('are not known of an API server that lists groups only', async () => {
       on((_request, response) => reply(response, 200, { kind: 'APIGroupList', groups: [{ name: 'example.com' }] }));
       assert.equal(await (await connect()).customKinds(), undefined);

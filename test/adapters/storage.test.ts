@@ -246,6 +246,20 @@ describe("Helm's storage", () => {
     assert.deepEqual([...cluster.objects.keys()], ['sh.helm.release.v1.shop.v2']);
   });
 
+  it('the files of crds/ are read from the chart in the record, and no others', async () => {
+    const data = (text: string): string => Buffer.from(text).toString('base64');
+    const files = [
+      { name: 'crds/toys.yaml', data: data('kind: Töy') },
+      { name: 'README.md', data: data('read me') },
+      { name: 'crds/broken.yaml', data: '!' },
+      'text',
+    ];
+    const whole = { ...record, chart: { ...record.chart, files } };
+    const cluster = new FakeCluster(stored('Secret', 'shop', 1, twice(zipped(whole))));
+    assert.deepEqual(await storageOf(cluster).crdFiles(1), ['kind: Töy']);
+    assert.deepEqual(await storageOf(cluster).crdFiles(2), []);
+  });
+
   it('the copy of a record names its original, is no revision, belongs to it and is never overwritten', async () => {
     const cluster = new FakeCluster(secret(1), secret(2));
     const storage = storageOf(cluster);

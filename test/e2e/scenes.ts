@@ -215,6 +215,7 @@ const results: Readonly<Record<string, string>> = {
   deployed: 'Succeeded',
   recovered: 'Succeeded',
   unchanged: 'Succeeded',
+  uninstalled: 'Succeeded',
   cancelled: 'Canceled',
 };
 

@@ -229,7 +229,7 @@ describe('the outputs', () => {
 
   it('only a plan, or the desired and running revision, is a success', () => {
     const good = outcomes.filter((outcome) => taskResults[outcome] === 'Succeeded');
-    assert.deepEqual(good, ['planned', 'deployed', 'unchanged', 'recovered']);
+    assert.deepEqual(good, ['planned', 'deployed', 'unchanged', 'recovered', 'uninstalled']);
   });
 });
 

@@ -110,13 +110,19 @@ export interface RollbackOptions {
   endAfterSeconds: number;
 }
 
+interface UninstallOptions {
+  timeoutSeconds: number;
+  /** Helm keeps the records, and the last one becomes `uninstalled`. */
+  keepHistory?: boolean;
+}
+
 /** Helm for one existing release. Helm's output is streamed to the log. */
 export interface ReleaseHelm {
   capabilities(signal: AbortSignal): Promise<HelmCapabilities>;
   /** Sends no signal before `endAfterSeconds`: Helm would ignore it and leave `pending-rollback` (measured). */
   rollback(options: RollbackOptions): Promise<HelmResult>;
   /** Never sends a signal: Helm would leave `uninstalling`. */
-  uninstall(options: { timeoutSeconds: number }): Promise<HelmResult>;
+  uninstall(options: UninstallOptions): Promise<HelmResult>;
 }
 
 /** Helm for one release and the chart to deploy. */
@@ -204,6 +210,8 @@ export interface ReleaseStorage extends ObjectKeeper {
   /** Returns true if the changed record fits into its Secret or ConfigMap, which holds at most 1 MiB. */
   fits(revision: number, change: RecordChange): Promise<boolean>;
   remove(revision: number): Promise<void>;
+  /** The files in the crds/ folder of the revision's chart, without those of subcharts, which Helm does not store. */
+  crdFiles(revision: number): Promise<readonly string[]>;
   /** Copies the record, unless a copy exists. The copy goes with the record. */
   keepCopy(revision: number): Promise<void>;
   copyOf(revision: number): Promise<Revision | undefined>;
@@ -245,6 +253,11 @@ export interface Cluster {
    * one answer (before 1.27).
    */
   customKinds(): Promise<readonly ApiResource[] | undefined>;
+  /**
+   * All kinds whose objects lie in a namespace, and can be listed and deleted; undefined if the API server cannot list
+   * the kinds in one answer (before 1.27), or if a part of it does not answer.
+   */
+  namespacedKinds(): Promise<readonly ApiResource[] | undefined>;
   /** Finds a kind by its lower-case name or plural. Without a group, only the built-in kinds are searched. */
   findResource(kind: string, group?: string): Promise<ApiResource | undefined>;
   /** The API server's own time, to the second, for the ages of objects. */

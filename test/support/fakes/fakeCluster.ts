@@ -165,6 +165,7 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
     resource: (apiVersion, kind) => Promise.resolve(resourceOf(apiVersion, kind)),
     customKinds: () =>
       Promise.resolve([...served.values()].filter(({ apiVersion }) => !isBuiltIn(apiGroup(apiVersion)))),
+    namespacedKinds: () => Promise.resolve([...served.values()].filter(({ namespaced }) => namespaced)),
     findResource(kind, group) {
       const all = [...served.values()].filter(
         ({ apiVersion }) => group === undefined || apiGroup(apiVersion) === group,

@@ -308,18 +308,29 @@ export function fakeHelm(
 
   const killed = (): HelmResult => failed('', 'HelmFailed', { exitCode: undefined, signal: 'SIGKILL' });
 
-  const uninstall = async (): Promise<HelmResult> => {
+  const uninstall = async (keepHistory: boolean): Promise<HelmResult> => {
     await pace('read the history');
     const read = structuredClone(storage.records);
     const last = read.at(-1);
     if (last === undefined) return failed('release: not found', 'ReleaseMissing');
+    if (last.status === 'uninstalled' && keepHistory) {
+      return failed(`the release named "${release}" is already deleted`, 'HelmFailed');
+    }
     await pace('note that it is uninstalling');
     const going: Revision = { ...last, status: 'uninstalling', description: 'Deletion in progress' };
     write(going);
     if (options.uninstallTrouble !== undefined) return failed('pre-delete hooks failed', 'HookFailed');
     for (const object of objectsOf(last.manifest)) {
       await pace(`remove ${objectName(refOf(object))}`);
-      removeUnlessKept(manifestKey(object, namespace));
+      // Helm looks for the policy in the manifest only (measured with 3.14 to 4.3).
+      if (object.metadata.annotations?.['helm.sh/resource-policy'] !== 'keep') {
+        cluster.take(manifestKey(object, namespace));
+      }
+    }
+    if (keepHistory) {
+      await pace('note that it is uninstalled');
+      write({ ...going, status: 'uninstalled', description: 'Uninstallation complete' });
+      return succeeded;
     }
     for (const { revision } of read) {
       await pace(`remove the record of revision ${revision}`);
@@ -529,10 +540,10 @@ export function fakeHelm(
       }
     },
 
-    async uninstall() {
+    async uninstall({ keepHistory = false }) {
       runs.push('uninstall');
       try {
-        return await uninstall();
+        return await uninstall(keepHistory);
       } catch (thrown) {
         return failedAt([], thrown);
       }

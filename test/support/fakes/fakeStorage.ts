@@ -11,6 +11,8 @@ export interface FakeStorage extends ReleaseStorage {
   readonly copies: Map<number, Revision>;
   /** Objects from before a deploy, by their key. */
   readonly kept: Map<string, KeptObject>;
+  /** The files of crds/ in each chart. */
+  crds: readonly string[];
   /** The space of a record for a manifest, in characters. */
   room: number;
 }
@@ -21,6 +23,7 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
     kind: 'Secret',
     records: structuredClone([...records]),
     copies: new Map(),
+    crds: [],
     room: Infinity,
     history: () => Promise.resolve(structuredClone(storage.records)),
     async update(revision, change, beforeWrite = () => Promise.resolve()) {
@@ -51,6 +54,7 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
       storage.records = storage.records.filter((record) => record.revision !== revision);
       storage.copies.delete(revision);
     },
+    crdFiles: () => Promise.resolve(storage.crds),
     async keepCopy(revision) {
       await Promise.resolve();
       const record = storage.records.find((one) => one.revision === revision);

@@ -110,8 +110,9 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
       return runHelm(options, args, { capture: false, guarded: 'final', timeoutMs: endAfterSeconds * 1000 });
     },
 
-    async uninstall({ timeoutSeconds }): Promise<HelmResult> {
+    async uninstall({ timeoutSeconds, keepHistory = false }): Promise<HelmResult> {
       const args = ['uninstall', releaseName, '--timeout', `${timeoutSeconds}s`];
+      if (keepHistory) args.push('--keep-history');
       return runHelm(options, args, { capture: false, guarded: 'final' });
     },
   };

@@ -12,6 +12,7 @@ import {
   changedLabels,
   changedRecord,
   copyName,
+  crdFilesOf,
   isReleaseRecord,
   readableRevision,
   revisionOf,
@@ -135,6 +136,10 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
     changed,
     fits: async (revision, change) => driver.sizeOf(await changed(revision, change)) <= recordMaxBytes,
     remove: (revision) => cluster.delete(ref(revision)),
+    async crdFiles(revision) {
+      const object = await cluster.get(ref(revision));
+      return object === undefined ? [] : crdFilesOf(await readRecord(object, driver));
+    },
     async keepCopy(revision) {
       const object = await cluster.get(ref(revision));
       if (object === undefined) return;

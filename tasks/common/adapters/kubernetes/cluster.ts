@@ -4,7 +4,7 @@ import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import type { Cluster, PodLogOptions } from '../../core/ports';
 import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './errors';
 import { serverSideApply } from './serverSideApply';
-import { customKinds, findResource } from './findResource';
+import { customKinds, findResource, namespacedKinds } from './findResource';
 import { follow } from './follow';
 import { followPodLog } from './followPodLog';
 import { openTransport, type TransportChoices } from './openTransport';
@@ -80,6 +80,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
     delete: (ref, deletion = {}) => deleteObject(requests, ref, deletion),
     resource: (apiVersion, kind) => requests.resource(apiVersion, kind),
     customKinds: () => customKinds(requests),
+    namespacedKinds: () => namespacedKinds(requests),
     findResource: (kind, group) => findResource(requests, kind, group),
     serverTime: () => serverTime(requests),
     accessRules: (namespace) => accessRules(requests, namespace),

@@ -51,6 +51,33 @@ export async function customKinds(requests: Requests): Promise<ApiResource[] | u
   });
 }
 
+/** All kinds of objects in namespaces that can be listed and deleted; undefined if any group cannot be asked. */
+export async function namespacedKinds(requests: Requests): Promise<ApiResource[] | undefined> {
+  const attempt: Attempt = { verb: 'get', target: 'the kinds of all API groups' };
+  const found: ApiResource[] = [];
+  for (const path of ['/api', '/apis']) {
+    const list = await requests.json({ method: 'GET', path, attempt, retry: 'idempotent', accept: aggregated });
+    if (!isRecord(list) || !Array.isArray(list['items'])) return undefined;
+    for (const group of listAt(list, 'items')) {
+      const name = textAt(group, 'metadata', 'name');
+      const seen = new Set<string>();
+      for (const version of listAt(group, 'versions')) {
+        if (textAt(version, 'freshness') === 'Stale') return undefined;
+        const apiVersion = [name, textAt(version, 'version')].filter((part) => part !== '').join('/');
+        for (const resource of listAt(version, 'resources')) {
+          const [kind, plural] = [textAt(resource, 'responseKind', 'kind'), textAt(resource, 'resource')];
+          const verbs: readonly unknown[] = Array.isArray(resource['verbs']) ? resource['verbs'] : [];
+          const isListed = verbs.includes('list') && verbs.includes('delete');
+          if (kind === '' || !isListed || resource['scope'] !== 'Namespaced' || seen.has(plural)) continue;
+          seen.add(plural);
+          found.push({ apiVersion, kind, plural, namespaced: true });
+        }
+      }
+    }
+  }
+  return found;
+}
+
 function isNamed({ kind, plural }: ApiResource, word: string): boolean {
   return kind.toLowerCase() === word || plural === word;
 }

@@ -7,7 +7,8 @@ import { onlyExe } from '../../core/inputs/helmPathInput';
 import type { SecretValuesForHelm } from '../../core/inputs/commandLine';
 import type { SecretValuesRequest } from '../../core/inputs/secretValues';
 import { holderOf } from '../../core/lock/holder';
-import type { ReleaseStorage, RollbackHelm } from '../../core/ports';
+import type { UninstallRequest } from '../../core/inputs/uninstallRequest';
+import type { ReleaseHelm, ReleaseStorage, RollbackHelm } from '../../core/ports';
 import type { DeployStart, LeaseContext, RolloutContext } from '../../core/releaseContext';
 import { isPluginAddress } from '../../core/inputs/valuesFile';
 import { azureRegistryHost } from '../../core/inputs/chartLogins';
@@ -27,7 +28,7 @@ import { openVaultIdentity } from '../azure/vaultIdentity';
 import { prepareChartLogins, type AzureRegistry } from '../helm/chartLogins';
 import { decryptValues } from '../helm/secretValues';
 import { helmLoginSecrets } from '../helm/helmLoginFiles';
-import { createHelm, type ReleaseHelmOptions } from '../helm/helm';
+import { createHelm, createReleaseHelm, type ReleaseHelmOptions } from '../helm/helm';
 import { createPlanStore, sha256 } from '../helm/planStore';
 import { isProcessGone, processMark } from '../system/processes';
 import { createRollbackHelm } from '../helm/rollbackHelm';
@@ -89,6 +90,14 @@ export async function withRelease<T>(
       await guard.close();
     }
   });
+}
+
+export async function withUninstall<T>(
+  run: TaskRun,
+  request: UninstallRequest,
+  flow: (start: ReleaseStart & { helm: ReleaseHelm; request: UninstallRequest }) => Promise<T>,
+): Promise<T> {
+  return withRelease(run, request, (start) => flow({ ...start, request, helm: createReleaseHelm(start.helmOptions) }));
 }
 
 export async function withDeploy<T>(

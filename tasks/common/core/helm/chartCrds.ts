@@ -24,6 +24,18 @@ export function declaredKinds(crds: string): DeclaredKind[] {
   }
 }
 
+/** Returns the names of the definitions in a text. Returns none if it cannot be read. */
+export function crdNames(text: string): string[] {
+  try {
+    return manifestObjects(withSeparators(withoutSchemas(text)))
+      .filter(({ kind }) => kind === 'CustomResourceDefinition')
+      .map(({ metadata }) => metadata.name);
+  } catch (error) {
+    if (error instanceof TaskError) return [];
+    throw error;
+  }
+}
+
 /** Schemas are nearly all of the text, and do not show which kinds exist. */
 function withoutSchemas(crds: string): string {
   let schemaIndent: number | undefined;

@@ -1,4 +1,5 @@
 import { isRecord, textOf } from '../kubernetes/json';
+import { fromBase64 } from '../text/base64';
 import type { Redact } from '../text/secrets';
 import { revisionStatuses, type Hook, type Revision, type RevisionStatus } from './release';
 
@@ -123,6 +124,21 @@ export function storedRevision(release: string, objectName: string): number | un
   if (!objectName.startsWith(prefix)) return undefined;
   const digits = objectName.slice(prefix.length);
   return /^[1-9]\d{0,15}$/.test(digits) ? Number(digits) : undefined;
+}
+
+/** Helm stores each file of a chart as Base64. */
+export function crdFilesOf(record: ReleaseRecord): string[] {
+  const { files } = fields(record['chart']);
+  return (Array.isArray(files) ? files : [])
+    .filter(isRecord)
+    .filter(({ name }) => textOf(name).startsWith('crds/'))
+    .flatMap(({ data }) => {
+      try {
+        return [fromBase64(textOf(data))];
+      } catch {
+        return [];
+      }
+    });
 }
 
 function annotationsOf(value: unknown): Pick<Revision, 'chartAnnotations'> {

@@ -147,6 +147,11 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
     'The API server can store nothing, because its database (etcd) is full. The owner of the cluster has to free space in it.',
   ],
   [
+    'TimedOut',
+    /still there after .*being deleted since|is not gone after .*being deleted since/s,
+    'Find out why what is named above does not end: a finalizer waits for its controller, which may be gone or may not have the right to go on. Remove a finalizer by hand only if nothing needs it. Then run the step again.',
+  ],
+  [
     'HelmFailed',
     /SIGKILL/,
     'Something killed Helm: on a small agent, the kernel does so when memory runs out. Use an agent with more memory, or run less beside the step.',

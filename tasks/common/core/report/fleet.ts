@@ -37,7 +37,7 @@ export interface FleetVerdict {
   failed: number;
 }
 
-const goodOutcomes = new Set(['deployed', 'unchanged', 'recovered', 'healthy']);
+const goodOutcomes = new Set(['deployed', 'unchanged', 'recovered', 'uninstalled', 'healthy']);
 
 /**
  * Judges a ring by the names of the reports. Every cluster is accounted for: a report that is missing counts as a failure,

@@ -8,7 +8,15 @@ import { driftCount, driftMarkdown, type ReportedDrift } from './drift';
 import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../text/markdown';
 
 export type Outcome =
-  'planned' | 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
+  | 'planned'
+  | 'deployed'
+  | 'unchanged'
+  | 'recovered'
+  | 'uninstalled'
+  | 'rolledBack'
+  | 'failed'
+  | 'cancelled'
+  | 'refused';
 
 /** `healthy`: every object was seen alive and ready. */
 export type ServingHealth = 'healthy' | 'unhealthy' | 'unknown';
@@ -40,6 +48,17 @@ export interface ReportedLeftover {
   name: string;
   /** Empty if the leftover was removed. */
   keptBecause: string;
+}
+
+/** What becomes of an object when its release is uninstalled. */
+export interface ReportedRemoval {
+  kind: string;
+  name: string;
+  /** Empty for cluster-scoped objects. */
+  namespace: string;
+  fate: 'deleted' | 'absent' | 'kept';
+  /** Why it stays, or empty. */
+  why: string;
 }
 
 /** A revision of the release in Helm's history. */
@@ -127,6 +146,8 @@ export interface DeployReport {
   deletions?: number;
   /** How the deploy differs from its plan, in sentences. */
   differences?: readonly string[];
+  /** Only of an uninstall: what it deletes and keeps. */
+  removals?: readonly ReportedRemoval[];
   /** The newest revisions in Helm's history at the end of the step, oldest first. */
   history?: readonly ReportedRevision[];
   /** The tests that the step has run, in their order. */
@@ -165,6 +186,7 @@ export const taskResults: Record<Outcome, TaskResult> = {
   deployed: 'Succeeded',
   unchanged: 'Succeeded',
   recovered: 'Succeeded',
+  uninstalled: 'Succeeded',
   rolledBack: 'Failed',
   failed: 'Failed',
   cancelled: 'Failed',
@@ -176,6 +198,7 @@ export const outcomeWords: Record<Outcome, string> = {
   deployed: 'deployed',
   unchanged: 'unchanged',
   recovered: 'recovered and deployed',
+  uninstalled: 'uninstalled',
   rolledBack: 'rolled back',
   failed: 'failed',
   cancelled: 'cancelled',
@@ -193,7 +216,13 @@ function mayServe({ objects, services = [] }: DeployReport): boolean {
   return workloads.length === 0 || workloads.some(({ health }) => health === 'healthy');
 }
 
+/** True also for an uninstall that did not end well. */
+export function isOfUninstall({ outcome, removals = [] }: DeployReport): boolean {
+  return outcome === 'uninstalled' || removals.length > 0;
+}
+
 export function servingSentence(report: DeployReport): string {
+  if (report.outcome === 'uninstalled') return 'The release is uninstalled.';
   const { reservations = [], servingHealth, servingRevision, services = [], verifiedRevision } = report;
   if (reservations.length > 0 && servingRevision !== null) {
     return `Revision ${servingRevision} is deployed with ${reservations.length === 1 ? 'a reservation' : 'reservations'}: it is as declared, and not verified.`;
@@ -336,6 +365,7 @@ export function summaryOf(report: DeployReport): string {
     testTable(report.tests ?? []),
     metricsMarkdown(report.metrics ?? []),
     ...evidenceMarkdown(report.evidence),
+    removalTable(report.removals ?? []),
     leftoverList(report.leftovers),
     historyTable(report.history ?? []),
     nextStepMarkdown(report.advice),
@@ -422,6 +452,18 @@ export function notJudged(objects: readonly ReportedObject[]): ReportedObject[] 
 
 export function notJudgedLines(objects: readonly ReportedObject[]): string[] {
   return notJudged(objects).map(({ kind, name, message }) => `  ${kind}/${name}  ${message}`);
+}
+
+const removalWords: Readonly<Record<ReportedRemoval['fate'], string>> = {
+  deleted: 'deleted',
+  absent: 'did not exist',
+  kept: 'kept',
+};
+
+function removalTable(removals: readonly ReportedRemoval[]): string {
+  if (removals.length === 0) return '';
+  const rows = removals.map(({ kind, name, fate, why }) => [`${kind}/${name}`, removalWords[fate], why]);
+  return foldedSection('Objects of the release', removals.length, markdownTable(['Object', 'Fate', ''], rows));
 }
 
 function leftoverList(leftovers: readonly ReportedLeftover[]): string {

@@ -119,7 +119,7 @@ async function settleWork(context: DeployContext, ending: Ending): Promise<void>
   if (ending.outcome !== 'cancelled') endWork(context.agent);
 }
 
-function lostEnding(ending: Ending): Ending {
+export function lostEnding(ending: Ending): Ending {
   if (ending.reason === 'LeaseLost') return ending;
   const message =
     'Another run has taken the release over, because this one was silent for too long. This run began nothing more.';

@@ -116,7 +116,13 @@ export async function settleDroppedData(
   }
 }
 
-async function keptFor(context: DataContext, { ref, live, wasGood }: LiveData): Promise<string | undefined> {
+type FateContext = Pick<DeployContext, 'cluster' | 'namespace'> & { request: { deleteData: boolean } };
+
+/** Returns why data that the release no longer declares stays, or undefined. */
+export async function keptFor(
+  context: FateContext,
+  { ref, live, wasGood }: Pick<LiveData, 'ref' | 'live' | 'wasGood'>,
+): Promise<string | undefined> {
   const { namespace, request } = context;
   const { deleteData } = request;
   return reasonToKeep({
@@ -129,7 +135,7 @@ async function keptFor(context: DataContext, { ref, live, wasGood }: LiveData): 
   });
 }
 
-async function hasClaims({ cluster }: DataContext, live: KubeObject): Promise<boolean | undefined> {
+async function hasClaims({ cluster }: FateContext, live: KubeObject): Promise<boolean | undefined> {
   const { namespace } = live.metadata;
   const within = namespace === undefined ? {} : { namespace };
   try {
@@ -146,7 +152,7 @@ async function hasClaims({ cluster }: DataContext, live: KubeObject): Promise<bo
   }
 }
 
-async function instanceCount({ cluster }: DataContext, definition: KubeObject): Promise<number | undefined> {
+async function instanceCount({ cluster }: FateContext, definition: KubeObject): Promise<number | undefined> {
   const query = instancesQuery(definition);
   if (query === undefined) return 0;
   try {

@@ -20,6 +20,7 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
       await lease.confirm();
       await storage.remove(revision);
     },
+    crdFiles: (revision) => storage.crdFiles(revision),
     async keepCopy(revision) {
       await lease.confirm();
       await storage.keepCopy(revision);

@@ -6,6 +6,7 @@ import type {
   ReportedEvidence,
   ReportedLeftover,
   ReportedObject,
+  ReportedRemoval,
   ReportedTest,
   ServingHealth,
 } from '../../core/report/report';
@@ -13,6 +14,7 @@ import { reportedReservations } from '../../core/report/ending';
 import type { Reservation } from '../../core/rollout/reservations';
 import type { ReportedMetric } from '../../core/report/metrics';
 import type { ServicePods } from '../../core/release/servicePods';
+import type { Removal } from '../../core/release/removal';
 import type { Revision } from '../../core/release/release';
 import type { Work } from '../../core/lock/work';
 import type { ChangePlan } from '../../core/rollbackPlan/model/types';
@@ -45,6 +47,8 @@ export interface DeployProgress {
   objects: readonly ReportedObject[];
   evidence: ReportedEvidence[];
   leftovers: ReportedLeftover[];
+  /** What an uninstall deletes and keeps. */
+  removals: readonly Removal[];
   /** The tests of the chart that this run has run. */
   tests: readonly ReportedTest[];
   /** What the baking has measured. */
@@ -80,6 +84,7 @@ export function newDeployProgress(now: Date): DeployProgress {
     objects: [],
     evidence: [],
     leftovers: [],
+    removals: [],
     tests: [],
     metrics: [],
     createdAt: undefined,
@@ -101,6 +106,11 @@ function plannedFacts({
   if (plan === undefined) return {};
   const facts = { planDigest: plan.digest, risk: plan.risk, deletions: plan.deletions };
   return differences.length === 0 ? facts : { ...facts, differences };
+}
+
+function reportedRemoval({ ref, fate, why }: Removal): ReportedRemoval {
+  const { kind, name, namespace = '' } = ref;
+  return { kind, name, namespace, fate, why };
 }
 
 export async function reportOf(
@@ -134,6 +144,7 @@ export async function reportOf(
     evidence: progress.evidence,
     leftovers: progress.leftovers,
     ...plannedFacts(progress),
+    ...(progress.removals.length === 0 ? {} : { removals: progress.removals.map(reportedRemoval) }),
     ...(history.length === 0 ? {} : { history: reportedHistory(history) }),
     ...(progress.tests.length === 0 ? {} : { tests: progress.tests }),
     ...(progress.metrics.length === 0 ? {} : { metrics: progress.metrics }),

@@ -224,7 +224,7 @@ export function reasonToStay(
   return keepReason(ref, live, release, leftover.wasGood) ?? olderReason(context, live, leftover, first);
 }
 
-function olderReason(
+export function olderReason(
   { preexisting = [] }: BaseContext,
   live: KubeObject,
   { wasGood }: Leftover,
@@ -236,7 +236,7 @@ function olderReason(
 }
 
 /** The claims of a StatefulSet are in no manifest. */
-async function claimsOf(context: BaseContext, ref: ObjectRef, live: KubeObject): Promise<ReportedLeftover[]> {
+export async function claimsOf(context: BaseContext, ref: ObjectRef, live: KubeObject): Promise<ReportedLeftover[]> {
   const templates = claimTemplates(live);
   const { namespace } = ref;
   if (namespace === undefined || templates.length === 0) return [];
@@ -349,7 +349,9 @@ function corrections(
   const found: [number, RecordChange][] = [];
   if (given?.edited !== undefined) {
     const { revision, manifest, config, status } = given.edited;
-    found.push([revision, { manifest, config, status: statusAfter(status), bulk: 'from copy' }]);
+    // An uninstall that keeps the history has changed the status for good.
+    const isGone = current.get(revision) === 'uninstalled';
+    found.push([revision, { manifest, config, bulk: 'from copy', ...(isGone ? {} : { status: statusAfter(status) }) }]);
     const labels = { [servedLabel]: undefined };
     for (const old of given.superseded) {
       found.push([old.revision, isReplaced ? { labels } : { status: 'deployed', labels }]);
