@@ -160,6 +160,10 @@ export const reasonTexts: Readonly<Record<FailureReason, ReasonText>> = {
     what: 'The chart declares an object of another release that still lives.',
     why: '`takeOwnership` takes objects of nobody and of releases that are gone; others only from releases that `takeOwnershipFrom` names.',
   },
+  DefinitionRefused: {
+    what: 'A CustomResourceDefinition of the chart cannot replace the one in the cluster (input crds). Nothing was changed.',
+    why: 'It no longer has a version in which objects are stored or served, or has another scope, or the old one is being deleted.',
+  },
   HelmFailed: {
     what: 'Helm failed with words that the task does not know.',
     why: 'A plug-in, a new version of Helm or a rare error.',

@@ -6,6 +6,7 @@ import type {
   ReportedObject,
   ReportedRevision,
   ReportedTest,
+  ReportedDefinition,
   ReportedRemoval,
   ReportedReservation,
 } from '../../tasks/common/core/report/report';
@@ -131,6 +132,11 @@ const drift: Reader<ReportedDrift> = shape<ReportedDrift>({
   setBy: list(setter, 200),
 });
 
+const definition: Reader<ReportedDefinition> = shape<ReportedDefinition>({
+  name: text,
+  change: word(['created', 'replaced', 'unchanged'], 'unchanged'),
+});
+
 const removal: Reader<ReportedRemoval> = shape<ReportedRemoval>({
   kind: text,
   name: text,
@@ -173,6 +179,7 @@ const deploy: Reader<DeployReport> = shape<DeployReport>({
   appVersion: text,
   helmVersion: text,
   leftovers: list(leftover),
+  definitions: list(definition),
   removals: list(removal),
   history: list(revisionOfHistory, 100),
   tests: list(test, 200),

@@ -23,6 +23,7 @@ import { connectionInputDefaults, readConnection, readNamespace } from '../commo
 import { lockInputDefaults, readLockRequest } from '../common/core/inputs/lockRequest';
 import { readMaxPlanAge, readPlanDigest } from '../common/core/inputs/planInputs';
 import { ownershipInputDefaults, readOwnershipRequest } from '../common/core/inputs/ownershipRequest';
+import { namespaceMetadataDefaults, readNamespaceMetadata } from '../common/core/inputs/namespaceMetadata';
 import { parseReleaseName, releaseNameExpected } from '../common/core/inputs/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 import { readSecretValues, secretValuesDefaults } from '../common/core/inputs/secretValues';
@@ -41,6 +42,7 @@ export const inputDefaults = {
   planDigest: '',
   maxPlanAge: '25h',
   createNamespace: 'false',
+  ...namespaceMetadataDefaults,
   releaseName: '',
   chart: '',
   chartRepository: '',
@@ -49,6 +51,7 @@ export const inputDefaults = {
   verify: 'false',
   keyring: '',
   dependencyUpdate: 'false',
+  crds: '',
   valueFiles: '',
   ...secretValuesDefaults,
   set: '',
@@ -122,12 +125,17 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   const bake = readBakeRequest(read, context);
   const drift = readDriftRequest(read, ['report', 'fail', 'correct']);
   const takeOwnership = readOwnershipRequest(read);
+  const createNamespace = read.boolean('createNamespace');
+  const crds = read.choice('crds', ['', 'skip', 'create', 'createReplace']);
+  const namespaceMetadata = readNamespaceMetadata(read, createNamespace);
   const request: DeployRequest = {
     ...repair,
     ...chart,
     ...values,
     ...readPlanInputs(read),
-    createNamespace: read.boolean('createNamespace'),
+    createNamespace,
+    ...(crds === '' ? {} : { crds }),
+    ...(namespaceMetadata === undefined ? {} : { namespaceMetadata }),
     timeoutSeconds,
     onFailure: read.choice('onFailure', ['rollback', 'keep']),
     assumeAbandonedAfterSeconds: readAbandoned(read),

@@ -113,6 +113,29 @@ describe('a namespace that is created when it is missing', () => {
     assert.deepEqual(on.helm.runs, ['upgrade']);
   });
 
+  const metadata = { labels: { 'pod-security.kubernetes.io/enforce': 'baseline' }, annotations: { team: 'shop' } };
+  for (const [what, isThere, update, expected] of [
+    ['a namespace that the step makes gets its labels and annotations', false, false, true],
+    ['a namespace that exists keeps its own', true, false, false],
+    ['with updateNamespace it gets them too, and keeps its others', true, true, true],
+  ] as const) {
+    it(what, async () => {
+      const on = await scene({
+        chart: v1,
+        request: { createNamespace: true, namespaceMetadata: { ...metadata, update } },
+      });
+      const found = on.cluster.objects.get(key) ?? assert.fail();
+      if (isThere) on.cluster.put({ ...found, metadata: { ...found.metadata, labels: { mine: 'yes' } } });
+      else on.cluster.objects.delete(key);
+      for (const outcome of ['deployed', 'unchanged']) assert.equal((await deploy(on.context)).outcome, outcome);
+      const { labels = {}, annotations = {} } = on.cluster.objects.get(key)?.metadata ?? {};
+      assert.equal(labels['pod-security.kubernetes.io/enforce'], expected ? 'baseline' : undefined);
+      assert.equal(annotations['team'], expected ? 'shop' : undefined);
+      assert.equal(labels['mine'], isThere ? 'yes' : undefined);
+      assert.deepEqual(on.helm.runs, ['upgrade']);
+    });
+  }
+
   it('the right to create objects in the namespace is checked only where needed, and the check leaves nothing behind', async () => {
     for (const createNamespace of [true, false]) {
       const on = await scene({ chart: v1, request: { createNamespace } });

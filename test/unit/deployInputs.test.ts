@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { TaskError } from '../../tasks/common/core/failure';
 import type { InputFiles } from '../../tasks/common/core/inputs/inputs';
 import { redactor, secretFinder } from '../../tasks/common/core/text/secrets';
-import { inputDefaults, readDeployRequest } from '../../tasks/HelmSafeDeploy/inputs';
+import { inputDefaults, readAction, readDeployRequest, readUninstallRequest } from '../../tasks/HelmSafeDeploy/inputs';
 
 type Given = Record<string, string>;
 
@@ -62,6 +62,33 @@ function mistakes(given: Given, ...secrets: string[]): string {
   }
   return assert.fail('no mistake was found');
 }
+
+describe('the inputs of an uninstall', () => {
+  const context = { files, secrets: secretFinder([]), redact: redactor([]), serviceConnections: ['conn'] };
+  const asked = (more: Given) => {
+    const given: Given = { kubernetesServiceConnection: 'conn', releaseName: 'shop', action: 'uninstall', ...more };
+    return readUninstallRequest((name) => given[name], context);
+  };
+
+  it('need no chart and no values', () => {
+    assert.equal(
+      readAction((name) => ({ action: 'Uninstall' })[name], context),
+      'uninstall',
+    );
+    const { keepHistory, deleteNamespace, deleteData, timeoutSeconds } = asked({
+      deleteNamespace: 'true',
+      timeout: '9s',
+    });
+    assert.deepEqual([keepHistory, deleteNamespace, deleteData, timeoutSeconds], [false, true, false, 9]);
+  });
+
+  it('cannot keep the history in a namespace that goes', () => {
+    assert.throws(
+      () => asked({ keepHistory: 'true', deleteNamespace: 'true' }),
+      /keepHistory holds "true"; deleteNamespace would delete the history too/,
+    );
+  });
+});
 
 describe('the inputs of HelmSafeDeploy', () => {
   it('the smallest set of inputs gets defaults, even if the agent sends none of them', () => {
@@ -260,6 +287,14 @@ describe('the inputs of HelmSafeDeploy', () => {
       /takeOwnershipFrom, line 1 holds "a\/b\/c"; expected a release, or its namespace and the release/,
     ],
     ['an owner without leave', { takeOwnershipFrom: 'shop' }, /takeOwnershipFrom: it needs takeOwnership: true/],
+    [
+      'a label of the namespace without a value sign',
+      { createNamespace: 'true', namespaceLabels: 'a=b\nteam shop' },
+      /namespaceLabels holds "team shop"; line 2: expected a label as key=value/,
+    ],
+    ['a label that the API server sets', { namespaceLabels: 'kubernetes.io/metadata.name=x' }, /namespaceLabels holds/],
+    ['a value that no label may have', { namespaceLabels: 'team=the shop' }, /namespaceLabels holds "team=the shop"/],
+    ['labels for no namespace', { namespaceLabels: 'a=b' }, /namespaceLabels: it has an effect only with createNamesp/],
     ['unknown choice', { onFailure: 'retry' }, /onFailure holds "retry"; expected rollback or keep/],
     [
       'unknown connection type',

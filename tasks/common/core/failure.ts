@@ -41,6 +41,7 @@ export type FailureReason =
   | 'FieldConflict'
   | 'DriftFound'
   | 'ObjectOwned'
+  | 'DefinitionRefused'
   | 'HelmFailed'
   | 'RollbackTargetMissing'
   | 'ProofFailed'
@@ -117,6 +118,8 @@ export const advice: Record<FailureReason, string> = {
   MetricsUnavailable:
     'Correct metricsServer, or the credentials in metricsConnection, or the network between the agent and the server. The query was tried before anything was changed.',
   ApplyRejected: 'The API server refused an object of the chart; its answer above names the object and the reason.',
+  DefinitionRefused:
+    'Deploy a chart whose definitions still have the versions named above, or first move all objects to a version that stays and remove the old one from status.storedVersions (the Kubernetes documentation describes it under «Upgrade existing objects to a new stored version»). `crds: create` leaves definitions that exist as they are.',
   FieldConflict:
     'Remove the field from the chart if its manager should set it, add --force-conflicts to the input arguments if the chart should set it, or set it back to the value of the chart with kubectl.',
   DriftFound:

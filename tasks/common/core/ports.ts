@@ -142,6 +142,8 @@ export interface Helm extends ReleaseHelm {
   ): Promise<RehearsedUpgrade>;
   /** The kinds in the crds/ folders of the chart and its subcharts; undefined if Helm does not list them. */
   chartCrds(signal: AbortSignal): Promise<readonly DeclaredKind[] | undefined>;
+  /** The definitions in the crds/ folders of the chart and of those subcharts that are switched on. */
+  crds(signal: AbortSignal): Promise<readonly KubeObject[]>;
   /** An abort of `signal` reaches Helm as SIGINT; Helm then marks the revision failed (measured: within 20 ms). */
   upgrade(options: UpgradeOptions, signal: AbortSignal): Promise<HelmResult>;
   /**

@@ -50,6 +50,12 @@ const kinds: Readonly<Record<string, readonly [plural: string, namespaced: boole
   'coordination.k8s.io/v1/Lease': ['leases', true],
 };
 
+interface CrdSpec {
+  group: string;
+  names: { kind: string; plural: string };
+  versions: readonly { name: string }[];
+}
+
 function builtInKinds(): Map<string, ApiResource> {
   const rows = Object.entries(kinds).map(([name, [plural, namespaced]]): [string, ApiResource] => {
     const slash = name.lastIndexOf('/');
@@ -87,9 +93,26 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
     };
     const object: KubeObject = structuredClone({ ...given, metadata });
     if (before?.['status'] !== undefined) object['status'] = before['status'];
+    if (object.kind === 'CustomResourceDefinition') serve(object);
     change(key, object);
     if (!isSame) control(object, { objects, change, time });
     return structuredClone(object);
+  };
+
+  const serve = (definition: KubeObject): void => {
+    const conditions = ['Established', 'NamesAccepted'].map((type) => ({ type, status: 'True' }));
+    const { group, names, versions } = definition['spec'] as CrdSpec;
+    const storedVersions = versions.map(({ name }) => name);
+    definition['status'] = { storedVersions, conditions, ...(definition['status'] as object | undefined) };
+    for (const { name } of versions) {
+      const apiVersion = `${group}/${name}`;
+      served.set(`${apiVersion}/${names.kind}`, {
+        apiVersion,
+        kind: names.kind,
+        plural: names.plural,
+        namespaced: true,
+      });
+    }
   };
 
   const take = (key: string): void => {

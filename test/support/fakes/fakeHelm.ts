@@ -28,6 +28,8 @@ export interface FakeChart {
   hooks?: readonly Hook[];
   /** The kinds in its crds/ folder. */
   crds?: readonly DeclaredKind[];
+  /** The definitions in its crds/ folder. */
+  definitions?: readonly KubeObject[];
   /** The values that Helm records as those of the user. */
   config?: Revision['config'];
 }
@@ -388,6 +390,7 @@ export function fakeHelm(
     },
 
     chartCrds: () => Promise.resolve(chart.crds ?? []),
+    crds: () => Promise.resolve(chart.definitions ?? []),
 
     async upgrade({ timeoutSeconds, wait: waits, createNamespace, forceConflicts = false, kept: fields }, signal) {
       kept = fields;

@@ -3,7 +3,9 @@ import type { DeployRequest, ValuesFile } from '../../core/inputs/deployRequest'
 import type { ClusterIdentity } from '../kubernetes/clusterIdentity';
 import type { HelmGuard } from './guard';
 import { chartArguments, checkArguments } from '../../core/inputs/argumentsInput';
-import { declaredKinds, type DeclaredKind } from '../../core/helm/chartCrds';
+import { declaredKinds, shownCrds, type DeclaredKind } from '../../core/helm/chartCrds';
+import { renderedCrds } from '../../core/helm/crdChanges';
+import type { KubeObject } from '../../core/kubernetes/object';
 import { TaskError } from '../../core/failure';
 import { fieldWarning } from '../../core/kubernetes/fieldWarnings';
 import { clipped, lineReader } from '../../core/text/foreignText';
@@ -155,6 +157,8 @@ export function createHelm(options: HelmOptions): Helm {
       ...chartReference(request, inputs, options.workingDirectory),
       made('--install'),
       ...(request.takeOwnership === undefined ? [] : [made(`--${ownershipFlag}`)]),
+      // The task itself has created the definitions, or the inputs ask for none.
+      ...(request.crds === undefined ? [] : [made('--skip-crds')]),
       ...inputArguments(request, inputs, options.workingDirectory),
     ];
     return commandLine(args, options.secrets);
@@ -216,6 +220,31 @@ export function createHelm(options: HelmOptions): Helm {
       const args = commandLine(words, options.secrets);
       const result = await runHelm({ ...options, onLine: () => undefined }, args, { capture: true, interrupt: signal });
       return result.ok ? declaredKinds(result.stdout) : undefined;
+    },
+
+    async crds(signal): Promise<readonly KubeObject[]> {
+      prepared ??= prepareInputs(options, signal);
+      const inputs = await prepared;
+      const { workingDirectory, secrets } = options;
+      const chart = chartReference(request, inputs, workingDirectory);
+      const ofChart = chartArguments(request.extraArguments).map((word) => given('arguments', word));
+      const run = async (words: readonly Argument[]): Promise<HelmResult> =>
+        runHelm({ ...options, onLine: () => undefined }, commandLine(words, secrets), {
+          capture: true,
+          interrupt: signal,
+          ...stdin,
+        });
+      const values = inputArguments({ ...request, extraArguments: [] }, inputs, workingDirectory);
+      // With the server, Helm 4 refuses objects whose definitions are missing; without it, lookup() finds nothing.
+      for (const server of [[], ['--dry-run=server']]) {
+        const flags = ['--include-crds', ...server].map(made);
+        const words = [...['template', request.releaseName].map(made), ...chart, ...values, ...ofChart, ...flags];
+        const rendered = await run(words);
+        if (rendered.ok) return renderedCrds(rendered.stdout);
+      }
+      const shown = await run([...['show', 'crds'].map(made), ...chart, ...ofChart]);
+      if (!shown.ok) throw new TaskError(shown.failure?.reason ?? 'HelmFailed', shown.failure?.message ?? '');
+      return shownCrds(shown.stdout);
     },
 
     async upgrade(

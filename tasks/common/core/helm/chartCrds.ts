@@ -36,6 +36,11 @@ export function crdNames(text: string): string[] {
   }
 }
 
+/** Reads the whole definitions in the output of `helm show crds`. Throws `ChartInvalid` if it cannot be read. */
+export function shownCrds(crds: string): KubeObject[] {
+  return manifestObjects(withSeparators(crds)).filter(({ kind }) => kind === 'CustomResourceDefinition');
+}
+
 /** Schemas are nearly all of the text, and do not show which kinds exist. */
 function withoutSchemas(crds: string): string {
   let schemaIndent: number | undefined;
@@ -118,7 +123,7 @@ export function crdsAdvice(
   if (own.length === 0) return undefined;
   const brings = `The chart declares ${kindNames(own)} in its crds/ folder`;
   return why === 'skipped'
-    ? `${brings}, but --skip-crds in the input arguments keeps Helm from installing it.`
-    : `${brings}, which Helm reads at the first install of a release only: before an upgrade that needs it, apply these ` +
-        'definitions yourself (helm show crds CHART | kubectl apply --server-side --filename -).';
+    ? `${brings}, but crds: skip or --skip-crds in the input arguments keeps it from being installed.`
+    : `${brings}, which Helm reads at the first install of a release only: set the input crds to create, or to ` +
+        'createReplace if definitions that exist have to change too.';
 }

@@ -4,6 +4,8 @@ import type { HelmDownload } from './helmVersionInput';
 import type { DriftRequest } from './driftRequest';
 import type { AzureCluster } from '../azure/azureCluster';
 import type { OwnershipRequest } from './ownershipRequest';
+import type { CrdsPolicy } from '../helm/crdChanges';
+import type { NamespaceMetadata } from './namespaceMetadata';
 import type { RolloutRequest } from './rolloutRequest';
 import type { SecretValuesRequest } from './secretValues';
 import type { SmokeTestRequest } from './smokeTestRequest';
@@ -76,7 +78,10 @@ export interface DeployRequest extends RepairRequest {
   planDigest?: string;
   maxPlanAgeSeconds: number;
   createNamespace: boolean;
+  namespaceMetadata?: NamespaceMetadata;
   chart: ChartSource;
+  /** Absent: Helm installs the definitions of crds/ at the first install, and never again. */
+  crds?: CrdsPolicy;
   /** An exact version or a range. */
   chartVersion?: string;
   chartLogins: ChartLogins;

@@ -50,6 +50,12 @@ export interface ReportedLeftover {
   keptBecause: string;
 }
 
+/** A definition of the chart's crds/ folders, by the input `crds`. */
+export interface ReportedDefinition {
+  name: string;
+  change: 'created' | 'replaced' | 'unchanged';
+}
+
 /** What becomes of an object when its release is uninstalled. */
 export interface ReportedRemoval {
   kind: string;
@@ -146,6 +152,8 @@ export interface DeployReport {
   deletions?: number;
   /** How the deploy differs from its plan, in sentences. */
   differences?: readonly string[];
+  /** Only with the input `crds`. */
+  definitions?: readonly ReportedDefinition[];
   /** Only of an uninstall: what it deletes and keeps. */
   removals?: readonly ReportedRemoval[];
   /** The newest revisions in Helm's history at the end of the step, oldest first. */
@@ -365,6 +373,7 @@ export function summaryOf(report: DeployReport): string {
     testTable(report.tests ?? []),
     metricsMarkdown(report.metrics ?? []),
     ...evidenceMarkdown(report.evidence),
+    definitionTable(report.definitions ?? []),
     removalTable(report.removals ?? []),
     leftoverList(report.leftovers),
     historyTable(report.history ?? []),
@@ -452,6 +461,11 @@ export function notJudged(objects: readonly ReportedObject[]): ReportedObject[] 
 
 export function notJudgedLines(objects: readonly ReportedObject[]): string[] {
   return notJudged(objects).map(({ kind, name, message }) => `  ${kind}/${name}  ${message}`);
+}
+
+function definitionTable(definitions: readonly ReportedDefinition[]): string {
+  const rows = definitions.map(({ name, change }) => [name, change]);
+  return foldedSection('Definitions (crds/)', rows.length, markdownTable(['Definition', ''], rows));
 }
 
 const removalWords: Readonly<Record<ReportedRemoval['fate'], string>> = {

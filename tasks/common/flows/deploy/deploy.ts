@@ -11,6 +11,7 @@ import { settleDroppedData } from './droppedData';
 import { readKeptFields } from '../release/keptFields';
 import { settleFailedLeftovers } from './cleanup';
 import { compareOnceMore, driftEnding, findDrift } from './drift';
+import { installCrds } from './installCrds';
 import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
 import { askHelm, readRelease, type AskedHelm, type ReleaseSnapshot } from './readRelease';
@@ -19,7 +20,7 @@ import { hideSecrets, prune, reserve, verify } from '../release/record';
 import { findPreexisting, settlePreexisting } from '../release/preexisting';
 import { takesBack } from '../../core/lock/work';
 import { followRollout, rolloutPolicy, type RolloutEnd } from '../rollout/rollout';
-import { makeNamespace, needsNamespace } from './ownNamespace';
+import { makeNamespace, needsNamespace, updateNamespace } from './ownNamespace';
 import { isPending } from '../release/recover';
 import { newDeployProgress, reportOf, servingIn, type DeployProgress } from '../release/deployProgress';
 import { readServices, servingAtEnd } from './servingAtEnd';
@@ -137,6 +138,7 @@ async function deployChart(context: DeployContext, progress: DeployProgress, ask
   const drifts = await findDrift(context, progress, seen);
   const drifted = driftEnding(context, drifts ?? [], progress.serving?.revision ?? 0);
   if (drifted !== undefined) return drifted;
+  await installCrds(context, progress);
   const same = await inPhase(context, progress, 'Compare with what serves', () => unchanged(context, seen, drifts));
   if (same !== undefined) {
     const serving = seen.history.at(-1);
@@ -201,6 +203,7 @@ async function readTwice(context: DeployContext, progress: DeployProgress, asked
     if (lease.state === 'later') await lease.acquireNow();
     return readAgain();
   }
+  await updateNamespace(context);
   const { died } = seen;
   if (died === undefined || !isDeadInstall(died, seen.history) || !request.recreateFailedInstall) return seen;
   const problem = await inPhase(context, progress, 'Remove the first install that died', () =>

@@ -6,6 +6,7 @@ const refusals = new Set<FailureReason>([
   'ReleasePending',
   'ReleaseLocked',
   'StorageUnsupported',
+  'DefinitionRefused',
   'PlanMissing',
   'PlanExpired',
   'PlanChanged',

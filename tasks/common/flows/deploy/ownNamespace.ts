@@ -2,6 +2,7 @@ import { asTaskError } from '../../core/failure';
 import { apiGroup, manifestObjects } from '../../core/kubernetes/manifest';
 import { asHelmSends } from '../../core/release/drift';
 import type { DeployContext } from '../../core/releaseContext';
+import { someNames } from '../../core/text/someNames';
 import type { ReleaseSnapshot } from './readRelease';
 
 /*
@@ -17,12 +18,17 @@ function declaresOwnNamespace(manifest: string, namespace: string): boolean {
   );
 }
 
-/** Returns true if the namespace must be made before Helm runs: to hold the lock, or because the chart declares it. */
+/**
+ * Returns true if the namespace must be made before Helm runs: to hold the lock, to have the labels of the inputs, or
+ * because the chart declares it.
+ */
 export function needsNamespace(
-  { lease, namespace }: DeployContext,
+  { lease, namespace, request }: DeployContext,
   { hasNamespace, rendering }: ReleaseSnapshot,
 ): boolean {
-  return lease.state === 'later' || (hasNamespace === false && declaresOwnNamespace(rendering.manifest, namespace));
+  if (lease.state === 'later') return true;
+  if (hasNamespace !== true && request.createNamespace && request.namespaceMetadata !== undefined) return true;
+  return hasNamespace === false && declaresOwnNamespace(rendering.manifest, namespace);
 }
 
 /**
@@ -32,7 +38,13 @@ export function needsNamespace(
 export async function makeNamespace(context: DeployContext, { rendering }: ReleaseSnapshot): Promise<void> {
   const { agent, cluster, namespace, request } = context;
   const isOfChart = declaresOwnNamespace(rendering.manifest, namespace);
-  const bare = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: { name: namespace } } };
+  const { labels = {}, annotations = {} } = request.namespaceMetadata ?? {};
+  const metadata = {
+    name: namespace,
+    labels: { name: namespace, ...labels },
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
+  const bare = { apiVersion: 'v1', kind: 'Namespace', metadata };
   const ref = { apiVersion: 'v1', kind: 'Namespace', name: namespace };
   const release = { name: request.releaseName, namespace };
   try {
@@ -44,4 +56,27 @@ export async function makeNamespace(context: DeployContext, { rendering }: Relea
     // Another run has made the namespace first.
     if (asTaskError(error).facts['status'] !== 409) throw error;
   }
+}
+
+/** Gives a namespace that exists the labels and annotations of the inputs, if these ask for it. Others stay. */
+export async function updateNamespace({ agent, cluster, lease, namespace, request }: DeployContext): Promise<void> {
+  const asked = request.namespaceMetadata;
+  if (asked?.update !== true) return;
+  const ref = { apiVersion: 'v1', kind: 'Namespace', name: namespace };
+  const live = await cluster.get(ref);
+  if (live === undefined) return;
+  const labels = changedPairs(asked.labels, live.metadata.labels);
+  const annotations = changedPairs(asked.annotations, live.metadata.annotations);
+  const names = [...Object.keys(labels), ...Object.keys(annotations)];
+  if (names.length === 0) return;
+  await lease.confirm();
+  await cluster.patch(ref, { metadata: { labels, annotations } });
+  agent.log(`Namespace ${namespace} gets ${someNames(names)} (updateNamespace: true).`);
+}
+
+function changedPairs(
+  asked: Readonly<Record<string, string>>,
+  live: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(asked).filter(([name, value]) => live[name] !== value));
 }

@@ -164,16 +164,26 @@ export async function withOwnKinds(
   const missing = unservedKinds(failure.message);
   const areForeign = missing.length > 0 && !missing.some((kind) => isDeclared(declared, kind));
   if (declared.length === 0 || areForeign) return rendered;
-  const isSkipped = skipsCrds(request.extraArguments);
-  if (isSkipped || !isFirstInstall(state)) {
-    const advice = crdsAdvice(missing, declared, isSkipped ? 'skipped' : 'upgrade');
+  const by = crdsInstaller(request, state);
+  if (by === 'skipped' || by === 'upgrade') {
+    const advice = crdsAdvice(missing, declared, by);
     if (advice === undefined) return rendered;
     return { ...rendered, failure: { ...failure, message: `${failure.message}\n${advice}` } };
   }
   agent.log(
-    `The chart brings definitions of kinds of its own (crds/: ${kindNames(declared)}). Helm installs them first.`,
+    `The chart brings definitions of kinds of its own (crds/: ${kindNames(declared)}). ${by} installs them first.`,
   );
   return { ...(await helm.render(signal, declared)), assumed: declared };
+}
+
+/** Who installs the definitions of crds/ in this deploy, or why nobody does. */
+function crdsInstaller(
+  { crds, extraArguments }: DeployContext['request'],
+  state: ReleaseState,
+): 'The task' | 'Helm' | 'skipped' | 'upgrade' {
+  if (crds === 'create' || crds === 'createReplace') return 'The task';
+  if (crds === 'skip' || skipsCrds(extraArguments)) return 'skipped';
+  return isFirstInstall(state) ? 'Helm' : 'upgrade';
 }
 
 function hookSentence(rendering: Rendering): string {

@@ -3,6 +3,7 @@ import type { Ending } from '../../core/report/ending';
 import { appliedLast, isVerified } from '../../core/release/history';
 import type {
   DeployReport,
+  ReportedDefinition,
   ReportedEvidence,
   ReportedLeftover,
   ReportedObject,
@@ -47,6 +48,8 @@ export interface DeployProgress {
   objects: readonly ReportedObject[];
   evidence: ReportedEvidence[];
   leftovers: ReportedLeftover[];
+  /** What the input `crds` has done. */
+  definitions: readonly ReportedDefinition[];
   /** What an uninstall deletes and keeps. */
   removals: readonly Removal[];
   /** The tests of the chart that this run has run. */
@@ -84,6 +87,7 @@ export function newDeployProgress(now: Date): DeployProgress {
     objects: [],
     evidence: [],
     leftovers: [],
+    definitions: [],
     removals: [],
     tests: [],
     metrics: [],
@@ -144,6 +148,7 @@ export async function reportOf(
     evidence: progress.evidence,
     leftovers: progress.leftovers,
     ...plannedFacts(progress),
+    ...(progress.definitions.length === 0 ? {} : { definitions: progress.definitions }),
     ...(progress.removals.length === 0 ? {} : { removals: progress.removals.map(reportedRemoval) }),
     ...(history.length === 0 ? {} : { history: reportedHistory(history) }),
     ...(progress.tests.length === 0 ? {} : { tests: progress.tests }),
