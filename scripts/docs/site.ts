@@ -23,7 +23,13 @@ const groups: readonly { title: string; pages: readonly string[] }[] = [
   { title: 'Pipelines', pages: ['docs/templates/deploy-with-rollback.md', 'docs/templates/'] },
   {
     title: 'When it fails',
-    pages: ['docs/troubleshooting.md', 'docs/causes.md', 'docs/failures.md', 'docs/plan-findings.md'],
+    pages: [
+      'docs/troubleshooting.md',
+      'docs/incident-channel.md',
+      'docs/causes.md',
+      'docs/failures.md',
+      'docs/plan-findings.md',
+    ],
   },
   {
     title: 'Trust',

@@ -15,7 +15,7 @@ describe('deploy of a chart', () => {
       const helm = helms(s.cluster)[major];
       const first = await s.deploy({ helm, set: ['text=one'] });
       assertOutcome(first, 'deployed');
-      const { reportPath, ...outputs } = first.outputs;
+      const { channelMessage, channelMessagePath, reportPath, ...outputs } = first.outputs;
       assert.deepEqual(outputs, {
         outcome: 'deployed',
         reason: '',
@@ -28,6 +28,13 @@ describe('deploy of a chart', () => {
         reservations: '',
       });
       assert.match(reportPath ?? '', /json$/);
+      assert.match(
+        channelMessage ?? '',
+        /^Release web in namespace \S+: deployed\nRevision 1 serves now, verified healthy\.\n?/,
+      );
+      assert.match(channelMessagePath ?? '', /md$/);
+      const events = await s.cluster.runKubectl('describe', 'deployment/web', '--namespace', s.namespace);
+      assert.match(events, /Normal +Deployed .* Revision 1 of release web/);
 
       const useNode24 = node24 !== undefined;
       const second = await s.deploy({ helm, set: ['text=two'] }, { useNode24 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { brokenLabel, runOf, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
+import { TaskError } from '../../tasks/common/core/failure';
 import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
 import { at } from '../../tasks/common/core/kubernetes/read';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
@@ -907,5 +908,49 @@ describe('a deploy', () => {
       report.evidence.filter(({ object }) => object.includes('old')),
       [],
     );
+  });
+});
+
+describe('the Events on workloads after a deploy', () => {
+  const notes = (cluster: Awaited<ReturnType<typeof scene>>['cluster']) =>
+    [...cluster.objects.values()]
+      .filter(
+        ({ kind, source }) => kind === 'Event' && (source as { component?: string }).component === 'helm-safe-deploy',
+      )
+      .map(({ type, reason, message }) => [type, reason, message].join(' '));
+
+  it('a deploy, its rollback and a kept failure are told, and an unchanged deploy is not', async () => {
+    for (const [image, onFailure, expected] of [
+      ['good', 'rollback', []],
+      [
+        'better',
+        'rollback',
+        [/^Normal Deployed Revision 2 .* after revision 1, by pipeline 1 https:\/\/dev\.example\/1/],
+      ],
+      ['broken', 'rollback', [/^Warning RolledBack .* revision 3 serves now, by pipeline 1/]],
+      ['broken', 'keep', [/^Warning DeployFailed Revision 2 .* was kept, by pipeline 1/]],
+    ] as const) {
+      const v1 = chart('1.0.0', [deployment('web', 'good')]);
+      const on = await scene({
+        history: [revision(1, 'deployed', v1)],
+        live: v1.objects,
+        chart: chart(image === 'good' ? '1.0.0' : '2.0.0', [deployment('web', image)]),
+        request: { onFailure },
+      });
+      await deploy(on.context);
+      const found = notes(on.cluster);
+      assert.equal(found.length, expected.length, found.join('\n'));
+      expected.forEach((pattern, index) => { assert.match(found[index] ?? '', pattern); }); // prettier-ignore
+    }
+  });
+
+  it('without the right to write Events nothing is said, and the deploy is good', async () => {
+    const on = await scene({ chart: chart('1.0.0', [deployment('web', 'good')]) });
+    const create = on.context.cluster.create.bind(on.context.cluster);
+    on.context.cluster.create = (object, how) =>
+      object.kind === 'Event' ? Promise.reject(new TaskError('PermissionDenied', 'no')) : create(object, how);
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed');
+    assert.doesNotMatch(on.agent.lines.join('\n'), /Event could be written/);
   });
 });

@@ -1,7 +1,13 @@
 import type { Agent } from '../../core/ports';
 
 /** These outputs quote text from outside. */
-const quotingOutputs: ReadonlySet<string> = new Set(['summary', 'gateInstructions', 'planSummary', 'approvedBy']);
+const quotingOutputs: ReadonlySet<string> = new Set([
+  'summary',
+  'gateInstructions',
+  'planSummary',
+  'approvedBy',
+  'channelMessage',
+]);
 
 export function publishOutputs(agent: Agent, outputs: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(outputs)) {

@@ -25,6 +25,13 @@ import {
   ringVariable,
   type FleetList,
 } from '../../core/report/fleet';
+import {
+  channelMarkdown,
+  channelText,
+  deployChannel,
+  healthChannel,
+  type ChannelMessage,
+} from '../../core/report/channelMessage';
 import { asTaskError } from '../../core/failure';
 import { summaryPage } from '../../core/lock/holder';
 import { counted } from '../../core/text/counted';
@@ -33,6 +40,7 @@ import { planMarkdown } from '../../core/rollbackPlan/document/markdown';
 import { planOutputs } from '../../core/rollbackPlan/document/summary';
 import { planAttachmentType, planJson } from '../../core/rollbackPlan/document/document';
 import {
+  rollbackChannel,
   rollbackClosing,
   rollbackIssue,
   rollbackMarkdown,
@@ -58,6 +66,7 @@ interface Publication {
   markdown: string;
   result: TaskResult;
   outputs: Readonly<Record<string, string>>;
+  channel: (link: string) => ChannelMessage;
 }
 
 /** Parts that need a file come last. If one cannot be written, the result of the step does not change. */
@@ -79,10 +88,25 @@ async function publish(agent: TaskAgent, publication: Publication): Promise<Task
   const reportPath = await written(agent, 'report', () =>
     agent.attach(reportAttachmentType, attachmentOf(agent, publication), report),
   );
-  if (Object.keys(outputs).length > 0) publishOutputs(agent, { reportPath: reportPath ?? '' });
+  if (Object.keys(outputs).length > 0) {
+    publishOutputs(agent, { reportPath: reportPath ?? '' });
+    await publishChannelMessage(agent, publication);
+  }
   await written(agent, 'summary', () => agent.uploadSummary(name, publication.markdown));
   return { result, message: isIssue ? issue : closing.split('\n').slice(0, 2).join(' ') };
 }
+
+/** For whoever sends it to a chat service; the task sends nothing. */
+async function publishChannelMessage(agent: TaskAgent, publication: Publication): Promise<void> {
+  const message = publication.channel(summaryPage((name) => agent.environment.variable(name)));
+  const attachment = attachmentOf(agent, publication).replace(/json$/, 'md');
+  const file = await written(agent, 'message for a channel', () =>
+    agent.attach(channelAttachmentType, attachment, channelMarkdown(message)),
+  );
+  publishOutputs(agent, { channelMessage: channelText(message), channelMessagePath: file ?? '' });
+}
+
+const channelAttachmentType = 'helm-safe-deploy.channel';
 
 function attachmentOf(agent: TaskAgent, { kind, report }: Pick<Publication, 'kind' | 'report'>): string {
   const variable = (name: string): string => agent.redact(agent.environment.variable(name) ?? '');
@@ -152,8 +176,16 @@ export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<T
   });
 }
 
-function deployPublication(report: DeployReport): Pick<Publication, 'report' | 'closing' | 'issue' | 'markdown'> {
-  return { report, closing: (place) => closingOf(report, place), issue: issueOf(report), markdown: summaryOf(report) };
+function deployPublication(
+  report: DeployReport,
+): Pick<Publication, 'report' | 'closing' | 'issue' | 'markdown' | 'channel'> {
+  return {
+    report,
+    closing: (place) => closingOf(report, place),
+    issue: issueOf(report),
+    markdown: summaryOf(report),
+    channel: (link) => deployChannel(report, link),
+  };
 }
 
 export function publishHealth(
@@ -169,6 +201,7 @@ export function publishHealth(
     closing: (place) => healthClosing(clean, place),
     issue: healthSummary(clean),
     markdown: healthMarkdown(clean),
+    channel: (link) => healthChannel(clean, link),
     result: healthResult(report, onUnhealthy),
     outputs: healthOutputs(clean),
   });
@@ -224,6 +257,7 @@ function rollbackPublication(
     closing: (place) => rollbackClosing(report, place),
     issue: rollbackIssue(report),
     markdown: rollbackMarkdown(report, plan),
+    channel: (link) => rollbackChannel(report, link),
     result: rollbackResults[report.outcome],
   };
 }

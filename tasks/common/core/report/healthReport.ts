@@ -178,7 +178,7 @@ function gateEvidence({ object, kind, title, lines }: ReportedEvidence): string 
 }
 
 /** The step that receives the text would take `$(...)` or `${{...}}` for a variable. */
-function withoutMacros(text: string): string {
+export function withoutMacros(text: string): string {
   return text.replace(/\$(?=[({])/g, '$ ');
 }
 

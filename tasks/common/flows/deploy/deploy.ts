@@ -5,6 +5,8 @@ import type { Before } from '../../core/metrics/condition';
 import type { Revision } from '../../core/release/release';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../../core/releaseContext';
 import { historyLines, notJudgedLines, type DeployReport } from '../../core/report/report';
+import { deployNote } from '../../core/report/workloadNote';
+import { noteOnWorkloads } from '../rollout/workloadEvents';
 import { warnOfUnusedServices } from '../release/readServicePods';
 import { announceWork, endWork, contextUnder } from '../release/change';
 import { settleDroppedData } from './droppedData';
@@ -58,8 +60,15 @@ export async function deploy(start: DeployStart): Promise<DeployReport> {
   stopLogging();
   if (!progress.hasBegun) endWork(start.agent);
   const report = await reportOf(start, progress, ending);
+  await noteDeploy(start, report);
   await logHistory(start, report);
   return report;
+}
+
+/** Tells users of kubectl what the pipeline has done with the workloads. */
+async function noteDeploy(start: DeployStart, report: DeployReport): Promise<void> {
+  const note = deployNote(report, start.holder);
+  if (note !== undefined) await noteOnWorkloads(start, report.objects, note);
 }
 
 async function logHistory(start: DeployStart, { history = [] }: DeployReport): Promise<void> {

@@ -29,6 +29,8 @@ import { leftObjects, settlePreexisting } from '../release/preexisting';
 import { newDeployProgress, reportOf, servingIn, type DeployProgress } from '../release/deployProgress';
 import { automaticRollback } from './automaticRollback';
 import { removeRelease } from './uninstall';
+import { deployNote } from '../../core/report/workloadNote';
+import { noteOnWorkloads } from '../rollout/workloadEvents';
 import { judgeNow } from '../rollout/moment';
 
 /** The input of a repair. `signal` also aborts when the time of the repair is over. */
@@ -56,7 +58,10 @@ export async function repair(start: RepairStart, left: Interruption): Promise<De
     // Another run is at work, and this one had begun nothing.
     left.revision === 0 && asTaskError(thrown).reason === 'ReleaseLocked' ? wellEnded : endingOfError(thrown),
   );
-  return reportOf(start, progress, ending);
+  const report = await reportOf(start, progress, ending);
+  const note = ending.outcome === 'rolledBack' ? deployNote(report, start.holder) : undefined;
+  if (note !== undefined) await noteOnWorkloads(start, report.objects, note);
+  return report;
 }
 
 function endingOfError(thrown: unknown): Ending {

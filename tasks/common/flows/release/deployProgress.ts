@@ -148,13 +148,20 @@ export async function reportOf(
     evidence: progress.evidence,
     leftovers: progress.leftovers,
     ...plannedFacts(progress),
-    ...(progress.definitions.length === 0 ? {} : { definitions: progress.definitions }),
-    ...(progress.removals.length === 0 ? {} : { removals: progress.removals.map(reportedRemoval) }),
     ...(history.length === 0 ? {} : { history: reportedHistory(history) }),
-    ...(progress.tests.length === 0 ? {} : { tests: progress.tests }),
-    ...(progress.metrics.length === 0 ? {} : { metrics: progress.metrics }),
-    ...(progress.reservations.length === 0 ? {} : { reservations: reportedReservations(progress.reservations) }),
     ...(progress.drift === undefined ? {} : { drift: progress.drift }),
-    ...(progress.services.length === 0 ? {} : { services: progress.services }),
+    ...listsOf(progress),
+  };
+}
+
+/** The lists that only some reports have. */
+function listsOf({ definitions, metrics, removals, reservations, services, tests }: DeployProgress) {
+  return {
+    ...(definitions.length === 0 ? {} : { definitions }),
+    ...(removals.length === 0 ? {} : { removals: removals.map(reportedRemoval) }),
+    ...(tests.length === 0 ? {} : { tests }),
+    ...(metrics.length === 0 ? {} : { metrics }),
+    ...(reservations.length === 0 ? {} : { reservations: reportedReservations(reservations) }),
+    ...(services.length === 0 ? {} : { services }),
   };
 }

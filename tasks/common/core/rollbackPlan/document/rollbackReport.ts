@@ -14,6 +14,7 @@ import {
   type TaskResult,
 } from '../../report/report';
 import { sentence } from '../../report/ending';
+import type { ChannelMessage } from '../../report/channelMessage';
 import { cell, factTable, markdownPage } from '../../text/markdown';
 
 export type RollbackOutcome = 'planned' | 'rolledBack' | 'alreadyThere' | 'refused' | 'cancelled' | 'failed';
@@ -121,6 +122,17 @@ export function rollbackIssue(report: RollbackReport): string {
 }
 
 /** `afterIssue`: the issue is right above and is not repeated. */
+export function rollbackChannel(report: RollbackReport, link: string): ChannelMessage {
+  const reason = report.reason === '' ? '' : ` (${report.reason})`;
+  return {
+    title: `${rollbackHeading(report)}${reason}`,
+    cause: blaming(report),
+    serves: servingWords(report),
+    next: report.advice,
+    link,
+  };
+}
+
 export function rollbackClosing(report: RollbackReport, { afterIssue = false } = {}): string {
   const lines: string[] = [];
   if (!afterIssue) {

@@ -26,7 +26,8 @@ import { withRetries } from '../../steps/withRetries';
 import { type PlannedBase } from '../../release/mergeBase';
 import { instancesOf } from '../plan/planRelease';
 import { releaseHolds } from './releaseHolds';
-import { noteOnWorkloads } from './workloadEvents';
+import { noteOnWorkloads } from '../../rollout/workloadEvents';
+import { changedWorkloads } from './changedWorkloads';
 import {
   asRollbackEnding,
   noteDone,
@@ -170,7 +171,11 @@ async function endingOf(
 
 async function rolledBack(context: RollbackContext, approved: Approved, made: Revision): Promise<RollbackEnding> {
   const { plan, target, approval } = approved;
-  await noteOnWorkloads(context, plan, `Rolled back to revision ${target.revision}. ${approval.sentence}`);
+  await noteOnWorkloads(context, changedWorkloads(plan), {
+    type: 'Normal',
+    reason: 'RolledBack',
+    message: `Rolled back to revision ${target.revision}. ${approval.sentence}`,
+  });
   await noteDone(context, approved.digest ?? plan.digest, made.revision);
   const { kept } = await readKeptFields(context, target.manifest);
   const message = [

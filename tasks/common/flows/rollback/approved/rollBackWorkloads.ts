@@ -24,7 +24,8 @@ import { group, later } from '../../steps/phase';
 import { keepPlan, refusedPlan, type ReportedRollback } from '../plan/makePlan';
 import { planPlain, readWorkloads } from '../plan/planWorkloads';
 import { refuseOld } from './planAge';
-import { noteOnWorkloads } from './workloadEvents';
+import { noteOnWorkloads } from '../../rollout/workloadEvents';
+import { changedWorkloads } from './changedWorkloads';
 import {
   asRollbackEnding,
   endingOfThrown,
@@ -272,7 +273,11 @@ async function finish(
   }
   progress.health = 'healthy';
   await markTemplates(context, followed.verdict.workloads);
-  await noteOnWorkloads(context, plan, `Rolled back by plan ${plan.digest}. ${approval.sentence}`);
+  await noteOnWorkloads(context, changedWorkloads(plan), {
+    type: 'Normal',
+    reason: 'RolledBack',
+    message: `Rolled back by plan ${plan.digest}. ${approval.sentence}`,
+  });
   await noteDone(context, plan.digest, 0);
   return {
     ...wellRolledBack,
