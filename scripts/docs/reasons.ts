@@ -150,7 +150,7 @@ export const reasonTexts: Readonly<Record<FailureReason, ReasonText>> = {
   },
   FieldConflict: {
     what: 'Another manager owns a field that the chart sets, and Helm was not told to take it.',
-    why: 'An autoscaler, an operator or a person with kubectl has set the field.',
+    why: 'An operator or a person with kubectl has set the field. Replicas that an autoscaler has set are kept.',
   },
   DriftFound: {
     what: 'Live objects are not as the serving revision declares them, and `drift: fail` was asked for.',
