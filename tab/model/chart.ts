@@ -1,4 +1,6 @@
 import { duration } from '../../tasks/common/core/text/durationText';
+import type { ReportedPhase } from '../../tasks/common/core/report/report';
+import { timeOf } from './reading';
 import type { RunRecord } from './run';
 import type { Tone, Tree, TreeNode } from './tree';
 
@@ -29,16 +31,18 @@ export interface ChartInput {
   finishedAt: number | undefined;
   rows: readonly RunRecord[];
   tree: Tree;
+  /** Empty for a report of an earlier version. */
+  phases: readonly ReportedPhase[];
   now: number;
 }
 
 const laneLimit = 400;
 
 /** Undefined if the step's own times are not known. */
-export function chartOf({ startedAt, finishedAt, rows, tree, now }: ChartInput): Chart | undefined {
+export function chartOf({ startedAt, finishedAt, rows, tree, phases: parts, now }: ChartInput): Chart | undefined {
   if (startedAt === undefined) return undefined;
   const end = Math.max(finishedAt ?? now, startedAt + 1000);
-  const share = (time: number): number => Math.min(1, Math.max(0, (time - startedAt) / (end - startedAt)));
+  const share: Share = (time) => Math.min(1, Math.max(0, (time - startedAt) / (end - startedAt)));
   const marks = marksOf(tree, share);
   const shown = new Set<string>();
   const lanes = rows.slice(0, laneLimit).map((row) => {
@@ -63,6 +67,7 @@ export function chartOf({ startedAt, finishedAt, rows, tree, now }: ChartInput):
   return {
     ticks: ticksOf(end - startedAt),
     groups: [
+      ...partGroups(parts, share),
       ...phases.map((phase) => ({
         title: phase,
         lanes: lanes.filter((each) => each.phase === phase).map(({ lane }) => lane),
@@ -70,6 +75,36 @@ export function chartOf({ startedAt, finishedAt, rows, tree, now }: ChartInput):
       ...(unseen.length === 0 ? [] : [{ title: phases.length === 0 ? '' : 'other objects', lanes: unseen }]),
     ],
   };
+}
+
+type Share = (time: number) => number;
+
+function partGroups(parts: readonly ReportedPhase[], share: Share): Chart['groups'] {
+  const lanesOf = (kind: ReportedPhase['kind']): Lane[] =>
+    parts.filter((part) => part.kind === kind).flatMap((part) => partLane(part, share));
+  return [
+    { title: 'parts of the step', lanes: lanesOf('phase') },
+    { title: 'hooks and tests', lanes: lanesOf('hook') },
+  ].filter(({ lanes }) => lanes.length > 0);
+}
+
+const hookEnds: Readonly<Record<string, { tone: Tone; verb: string }>> = {
+  Succeeded: { tone: 'good', verb: 'succeeded after' },
+  Failed: { tone: 'bad', verb: 'failed after' },
+  Running: { tone: 'unknown', verb: 'had not ended after' },
+};
+
+function partLane({ kind, name, result, startedAt, finishedAt }: ReportedPhase, share: Share): Lane[] {
+  const [from, to] = [timeOf(startedAt), timeOf(finishedAt)];
+  if (from === undefined || to === undefined) return [];
+  const { tone, verb } = kind === 'phase' ? { tone: 'neutral' as const, verb: 'took' } : hookEnd(result);
+  return [
+    { label: name, tone, words: `${verb} ${lengthWords(to - from)}`, from: share(from), to: share(to), marks: [] },
+  ];
+}
+
+function hookEnd(result: string): { tone: Tone; verb: string } {
+  return hookEnds[result] ?? { tone: 'unknown', verb: 'ended after' };
 }
 
 /** A moment is shorter than the clock can tell. */
@@ -101,15 +136,23 @@ function endOf({ state, result }: RunRecord): { tone: Tone; verb: string } {
   return ends[result.toLowerCase()] ?? { tone: 'unknown', verb: 'ended after' };
 }
 
-/** When a failure was first seen, by `Kind/name`. */
-function marksOf({ workloads, others }: Tree, share: (time: number) => number): Map<string, Mark[]> {
-  const failing = [...workloads, ...others].filter(({ since }) => since !== '');
+/** When a failure was first seen, and when its last event happened, by `Kind/name`. */
+function marksOf({ workloads, others }: Tree, share: Share): Map<string, Mark[]> {
   return new Map(
-    failing.flatMap(({ name, since, text, tone }: TreeNode) => {
-      const at = Date.parse(since);
-      return Number.isNaN(at) ? [] : [[name, [{ at: share(at), tone, text: `first seen: ${text}` }]] as const];
+    [...workloads, ...others].flatMap(({ name, since, text, tone, evidence }: TreeNode) => {
+      const seen = markAt(since, { tone, text: `first seen: ${text}` }, share);
+      const events = evidence
+        .filter(({ kind }) => kind === 'event')
+        .flatMap(({ at = '', lines }) => markAt(at, { tone: 'neutral', text: `event: ${lines[0] ?? ''}` }, share));
+      const marks = [...seen, ...events];
+      return marks.length === 0 ? [] : [[name, marks] as const];
     }),
   );
+}
+
+function markAt(time: string, mark: Omit<Mark, 'at'>, share: Share): Mark[] {
+  const at = timeOf(time);
+  return at === undefined ? [] : [{ ...mark, at: share(at) }];
 }
 
 const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400];

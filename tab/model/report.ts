@@ -4,6 +4,7 @@ import type {
   ReportedEvidence,
   ReportedLeftover,
   ReportedObject,
+  ReportedPhase,
   ReportedRevision,
   ReportedTest,
   ReportedDefinition,
@@ -56,6 +57,15 @@ const evidence: Reader<ReportedEvidence> = shape<ReportedEvidence>({
   kind: word(['condition', 'containerState', 'event', 'object', 'log'], 'object'),
   title: text,
   lines: evidenceLines,
+  at: text,
+});
+
+const phase: Reader<ReportedPhase> = shape<ReportedPhase>({
+  kind: word(['phase', 'hook'], 'phase'),
+  name: text,
+  result: text,
+  startedAt: text,
+  finishedAt: text,
 });
 
 const leftover: Reader<ReportedLeftover> = shape<ReportedLeftover>({ kind: text, name: text, keptBecause: text });
@@ -160,6 +170,7 @@ const common = {
   finishedAt: text,
   objects: list(object),
   evidence: list(evidence, evidenceLimit),
+  phases: list(phase, 300),
 } as const;
 
 const deploy: Reader<DeployReport> = shape<DeployReport>({

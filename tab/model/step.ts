@@ -10,6 +10,8 @@ import {
   testResult,
   type DeployReport,
   type ReportedEvidence,
+  type ReportedPhase,
+  type ReportedRevision,
 } from '../../tasks/common/core/report/report';
 import { objectName } from '../../tasks/common/core/kubernetes/manifest';
 import { driftLines } from '../../tasks/common/core/report/drift';
@@ -57,6 +59,9 @@ export interface StepView {
   metrics: readonly MetricChart[];
   startedAt: number | undefined;
   finishedAt: number | undefined;
+  phases: readonly ReportedPhase[];
+  /** The revisions of the release, the newest first. */
+  history: readonly ReportedRevision[];
 }
 
 export function stepView(report: Report): StepView {
@@ -70,7 +75,10 @@ export function stepView(report: Report): StepView {
   }
 }
 
-type Common = Pick<StepView, 'task' | 'release' | 'planned' | 'tree' | 'metrics' | 'startedAt' | 'finishedAt'>;
+type Common = Pick<
+  StepView,
+  'task' | 'release' | 'planned' | 'tree' | 'metrics' | 'startedAt' | 'finishedAt' | 'phases' | 'history'
+>;
 type Own = Omit<StepView, keyof Common>;
 
 function common(report: Report): Common {
@@ -83,6 +91,8 @@ function common(report: Report): Common {
     metrics: metricCharts(task === 'ApproveAndRollback' ? [] : (report.metrics ?? [])),
     startedAt: timeOf(report.startedAt),
     finishedAt: timeOf(report.finishedAt),
+    phases: report.phases ?? [],
+    history: task === 'HelmSafeDeploy' ? (report.history ?? []).toReversed() : [],
   };
 }
 

@@ -76,6 +76,9 @@ export function entryBody(content: Shown, actions: EntryActions, selected: strin
           () => [metricsPart(view.metrics)],
         ),
     view.startedAt === undefined ? undefined : section('Timeline', false, () => [timelineLater(view, actions)]),
+    view.history.length === 0
+      ? undefined
+      : section('History of the release', false, () => [historyTable(view.history)]),
     section('Facts', false, () => [factList(facts)]),
     h('div', { class: 'tools' }, copyButton('Copy as Markdown', markdown), linkButton(actions, '')),
   ].filter((child) => child !== undefined);
@@ -105,6 +108,27 @@ function answerPart({ question, tone, text, code, lines, quote }: Answer): HTMLE
     code === '' ? undefined : h('p', { class: 'line' }, h('code', {}, code)),
     ...lines.map((line) => h('p', { class: 'line' }, line)),
     quote === '' ? undefined : h('p', { class: 'quote' }, quote),
+  );
+}
+
+function historyTable(history: StepView['history']): HTMLElement {
+  const heads = ['Revision', 'Status', 'Verdict', 'Chart', 'Deployed at', 'By', 'Description'];
+  const rows = history.map(({ revision, status, verdict, chart, deployedAt, run, description, irreversible }) => {
+    const words = [description, irreversible === '' ? '' : `Irreversible: ${irreversible}`].filter(
+      (part) => part !== '',
+    );
+    const cells = [status, verdict, chart, deployedAt, run, words.join(' ')];
+    return h('tr', {}, h('th', { scope: 'row' }, String(revision)), ...cells.map((cell) => h('td', {}, cell)));
+  });
+  return h(
+    'div',
+    { class: 'history', role: 'group', 'aria-label': 'History of the release', tabindex: 0 },
+    h(
+      'table',
+      {},
+      h('thead', {}, h('tr', {}, ...heads.map((head) => h('th', { scope: 'col' }, head)))),
+      h('tbody', {}, ...rows),
+    ),
   );
 }
 

@@ -41,6 +41,7 @@ runTask(
           agent,
           cluster,
           clock: systemClock,
+          phases: [],
           request,
           namespace,
           signal,

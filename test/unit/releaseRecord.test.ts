@@ -28,7 +28,15 @@ describe("a revision of Helm's record", () => {
       chart: { metadata: { name: 'web', version: '1.2.3', appVersion: '4' } },
       config: { replicas: 2 },
       manifest: '---\nkind: A\n',
-      hooks: [{ name: 'h', kind: 'Job', events: ['pre-upgrade', 7], last_run: { phase: 'Failed' } }, 'rubbish'],
+      hooks: [
+        {
+          name: 'h',
+          kind: 'Job',
+          events: ['pre-upgrade', 7],
+          last_run: { phase: 'Failed', started_at: '2026-01-02T01:00:00+01:00', completed_at: '0001-01-01T00:00:00Z' },
+        },
+        'rubbish',
+      ],
     };
     assert.deepEqual(revisionOf(record, { namespace: 'x', labels: { a: 'b' }, writtenAt: undefined }), {
       name: 'shop',
@@ -41,7 +49,15 @@ describe("a revision of Helm's record", () => {
       manifest: '---\nkind: A\n',
       config: { replicas: 2 },
       notes: 'Thanks\n',
-      hooks: [{ name: 'h', kind: 'Job', events: ['pre-upgrade'], lastPhase: 'Failed' }],
+      hooks: [
+        {
+          name: 'h',
+          kind: 'Job',
+          events: ['pre-upgrade'],
+          lastPhase: 'Failed',
+          startedAt: '2026-01-02T01:00:00+01:00',
+        },
+      ],
       labels: { a: 'b' },
       writtenAt: undefined,
       applyMethod: 'ssa',

@@ -17,7 +17,16 @@ const object = {
   brokenBefore: '',
   isPreexisting: false,
 };
-const evidence = { object: 'Pod/web-1', kind: 'log', title: 'last lines', lines: ['no luck'] } as const;
+const phases = [
+  { kind: 'hook', name: 'Job/x (pre-upgrade)', result: 'Failed', startedAt: object.since, finishedAt: object.since },
+] as const;
+const evidence = {
+  object: 'Pod/web-1',
+  at: object.since,
+  kind: 'log',
+  title: 'last lines',
+  lines: ['no luck'],
+} as const;
 
 const deploy: DeployReport = {
   schemaVersion: 1,
@@ -72,6 +81,7 @@ describe('docs/report.schema.json', () => {
   it('accepts the reports of the code', () => {
     assert.deepEqual(reportProblems(deploy), []);
     assert.deepEqual(reportProblems(health), []);
+    for (const report of [deploy, health]) assert.deepEqual(reportProblems(Object.assign({ phases }, report)), []);
   });
 
   it('knows every cause as a reason', () => {

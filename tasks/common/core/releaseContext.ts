@@ -14,6 +14,7 @@ import type {
 } from './ports';
 import type { KeptObject } from './release/preexisting';
 import type { Sha256 } from './rollbackPlan/model/types';
+import type { ReportedPhase } from './report/report';
 import type { RolloutRequest } from './inputs/rolloutRequest';
 import type { Holder } from './lock/holder';
 import type { AzureRun } from './approval/judgeApproval';
@@ -30,6 +31,8 @@ export interface RolloutContext {
   request: { rollout: RolloutRequest };
   namespace: string;
   signal: AbortSignal;
+  /** What the step has done up to now, for its report. Flows add to the list. */
+  phases?: ReportedPhase[];
 }
 
 export interface LeaseContext {

@@ -135,6 +135,7 @@ export async function scene(setting: Setting): Promise<Scene> {
     plans: ports.wrap('plans', plans),
     newSalt: () => 'salt',
     clock: time,
+    phases: [],
     namespace,
     signal: cancel.signal,
     guard: { alive: () => undefined },

@@ -403,6 +403,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     plans: fakePlanStore(),
     newSalt: () => 'salt',
     clock,
+    phases: [],
     namespace,
     signal: cancel.signal,
     guard: {

@@ -339,6 +339,41 @@ describe('the timeline of a step', () => {
     );
   });
 
+  it('has the parts of the step and its hooks above the objects, and a mark for the last event of an object', () => {
+    const time = (seconds: number): string => new Date(start + seconds * 1000).toISOString();
+    const part = { kind: 'phase', name: 'Run helm upgrade', result: '', startedAt: time(3), finishedAt: time(33) };
+    const hook = { kind: 'hook', name: 'Job/migrate (pre-upgrade)', result: 'Failed', startedAt: time(6) };
+    const event = { object: 'Deployment/cart', kind: 'event', title: 'CrashLoop', at: time(45), lines: ['BackOff: x'] };
+    const read = readReport(
+      JSON.stringify({
+        ...rolledBack,
+        phases: [part, { ...hook, finishedAt: time(12) }, { ...part, startedAt: 'rubbish' }],
+        evidence: [...rolledBack.evidence, event],
+      }),
+    );
+    assert.ok('report' in read);
+    const rows = [row('Deployment/cart', 3000, 33_000, 'failed')];
+    const chart = chartOf({ ...stepView(read.report), rows, now: 0 });
+    assert.deepEqual(
+      chart?.groups.map(({ title, lanes }) => [
+        title,
+        lanes.map(({ label, words, tone, from, to }) => [label, words, tone, from, to]),
+      ]),
+      [
+        ['parts of the step', [['Run helm upgrade', 'took 30 s', 'neutral', 0.05, 0.55]]],
+        ['hooks and tests', [['Job/migrate (pre-upgrade)', 'failed after 6 s', 'bad', 0.1, 0.2]]],
+        ['', [['Deployment/cart', 'failed after 30 s', 'bad', 0.05, 0.55]]],
+      ],
+    );
+    assert.deepEqual(
+      chart.groups[2]?.lanes[0]?.marks.map(({ at, text }) => [at, text.split(':')[0]]),
+      [
+        [0.5, 'first seen'],
+        [0.75, 'event'],
+      ],
+    );
+  });
+
   it('goes on until now for a row that has not ended', () => {
     const chart = chartOf({
       ...view,

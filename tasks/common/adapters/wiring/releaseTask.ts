@@ -85,7 +85,7 @@ export async function withRelease<T>(
     const storage = storageOf(releaseName);
     const ports = { agent, cluster, transport, clock: systemClock, guard, storage, helmOptions, rollbackHelm, sha256 };
     try {
-      return await flow({ ...ports, request, namespace, signal, holder, isProcessGone });
+      return await flow({ ...ports, phases: [], request, namespace, signal, holder, isProcessGone });
     } finally {
       await guard.close();
     }

@@ -53,6 +53,7 @@ function withWorkloads<T>(
       agent,
       cluster,
       clock: systemClock,
+      phases: [],
       guard: { alive: () => undefined },
       namespace,
       signal,

@@ -21,6 +21,9 @@ export interface Hook {
   manifest?: string;
   /** Helm's word for the last run: Unknown, Running, Succeeded, Failed, or empty. */
   lastPhase: string;
+  /** RFC 3339, by the clock of the machine that ran Helm. Absent for a hook that has not run. */
+  startedAt?: string;
+  completedAt?: string;
 }
 
 export interface Revision {

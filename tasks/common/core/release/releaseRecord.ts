@@ -153,8 +153,19 @@ function hooksOf(value: unknown): Hook[] {
     kind: textOf(hook['kind']),
     events: Array.isArray(hook['events']) ? hook['events'].filter((event) => typeof event === 'string') : [],
     lastPhase: textOf(fields(hook['last_run'])['phase']),
+    ...timesOf(fields(hook['last_run'])),
     ...(textOf(hook['manifest']) === '' ? {} : { manifest: textOf(hook['manifest']) }),
   }));
+}
+
+/** Go writes a time that was never set as the year 1. */
+function timesOf(run: Record<string, unknown>): Pick<Hook, 'startedAt' | 'completedAt'> {
+  const time = (name: string): string | undefined => {
+    const text = textOf(run[name]);
+    return Date.parse(text) > 0 ? text : undefined;
+  };
+  const [startedAt, completedAt] = [time('started_at'), time('completed_at')];
+  return { ...(startedAt && { startedAt }), ...(completedAt && { completedAt }) };
 }
 
 function isRevisionNumber(value: unknown): value is number {

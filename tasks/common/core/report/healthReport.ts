@@ -20,6 +20,7 @@ import {
   reservationLines,
   sinceSentence,
   type ReportedEvidence,
+  type ReportedPhase,
   type ReportedObject,
   type ReportedReservation,
   type TaskResult,
@@ -58,6 +59,8 @@ export interface HealthReport {
   finishedAt: string;
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
+  /** What the step did, part by part, in the order of their ends; then hooks and tests. */
+  phases?: readonly ReportedPhase[];
   /** What was measured while the objects were baking. */
   metrics?: readonly ReportedMetric[];
   /** What differs from the manifest of the revision; absent if drift was not looked for. */

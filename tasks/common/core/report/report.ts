@@ -105,9 +105,23 @@ export interface ReportedReservation {
 export interface ReportedEvidence {
   object: string;
   kind: 'condition' | 'containerState' | 'event' | 'object' | 'log';
+  /** When the last event happened, by the cluster's clock, as ISO time. */
+  at?: string;
   /** The cause, or the name of the log. */
   title: string;
   lines: readonly string[];
+}
+
+/** A part of a step that has a group in the log, or a run of a hook or test of the chart. */
+export interface ReportedPhase {
+  kind: 'phase' | 'hook';
+  /** The title of the group, or `Kind/name` of the hook with its event. */
+  name: string;
+  /** Helm's word for a hook: Succeeded, Failed or Running. Empty for a phase. */
+  result: string;
+  /** ISO times, by the agent's clock. */
+  startedAt: string;
+  finishedAt: string;
 }
 
 /** Log, summary page, outputs and tab are renderings of this report. Schema: docs/report.schema.json. */
@@ -156,6 +170,8 @@ export interface DeployReport {
   definitions?: readonly ReportedDefinition[];
   /** Only of an uninstall: what it deletes and keeps. */
   removals?: readonly ReportedRemoval[];
+  /** What the step did, part by part, in the order of their ends; then hooks and tests. */
+  phases?: readonly ReportedPhase[];
   /** The newest revisions in Helm's history at the end of the step, oldest first. */
   history?: readonly ReportedRevision[];
   /** The tests that the step has run, in their order. */

@@ -19,6 +19,7 @@ import type { Removal } from '../../core/release/removal';
 import type { Revision } from '../../core/release/release';
 import type { Work } from '../../core/lock/work';
 import type { ChangePlan } from '../../core/rollbackPlan/model/types';
+import { hookRuns, phasesOf } from './reportedPhases';
 import { reportedHistory } from './reportedHistory';
 import type { ReleaseContext } from '../../core/releaseContext';
 
@@ -123,7 +124,8 @@ export async function reportOf(
     namespace,
     request,
     storage,
-  }: Pick<ReleaseContext, 'clock' | 'namespace' | 'storage'> & { request: { releaseName: string } },
+    phases,
+  }: Pick<ReleaseContext, 'clock' | 'namespace' | 'storage' | 'phases'> & { request: { releaseName: string } },
   progress: DeployProgress,
   ending: Ending,
 ): Promise<DeployReport> {
@@ -148,6 +150,7 @@ export async function reportOf(
     evidence: progress.evidence,
     leftovers: progress.leftovers,
     ...plannedFacts(progress),
+    ...phasesOf(phases, hookRuns(history, progress.startedAt)),
     ...(history.length === 0 ? {} : { history: reportedHistory(history) }),
     ...(progress.drift === undefined ? {} : { drift: progress.drift }),
     ...listsOf(progress),

@@ -25,6 +25,7 @@ import { collectEvidence, logEvidence } from './evidence';
 import { healthTargets, rollbackFrom, type HealthContext, type HealthTargets } from './healthTargets';
 import { group, later } from '../steps/phase';
 import { lookForDrift, type FoundDrift } from '../release/lookForDrift';
+import { phasesOf } from '../release/reportedPhases';
 import { readServicePods } from '../release/readServicePods';
 import { markTemplates } from '../release/markTemplates';
 import { markBroken, reserve, verify } from '../release/record';
@@ -72,6 +73,7 @@ function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError
     finishedAt: context.clock.now().toISOString(),
     objects: [],
     evidence: [],
+    ...phasesOf(context.phases),
   };
 }
 
@@ -119,6 +121,7 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     finishedAt: clock.now().toISOString(),
     objects: reportedObjects(rollout.verdict),
     evidence,
+    ...phasesOf(context.phases),
     ...(metrics.length === 0 ? {} : { metrics }),
     ...(drift === undefined ? {} : { drift: drift.reported }),
     ...(services.length === 0 ? {} : { services }),

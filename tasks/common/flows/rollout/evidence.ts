@@ -37,7 +37,9 @@ function statements(cause: Cause): Shown[] {
   ];
   if (lines.length === 0) return [];
   const kind = cause.evidence[0]?.kind ?? 'object';
-  return [{ object: objectName(cause.subject), kind, title: cause.code, lines }];
+  const times = cause.evidence.flatMap(({ at }) => at ?? []).sort();
+  const at = kind === 'event' ? times.at(-1) : undefined;
+  return [{ object: objectName(cause.subject), kind, title: cause.code, ...(at === undefined ? {} : { at }), lines }];
 }
 
 /** For a container that is gone, the lines that were read while it ran. */

@@ -2,11 +2,14 @@ import type { RolloutContext } from '../../core/releaseContext';
 import { duration } from '../../core/text/durationText';
 
 export async function group<T>(context: RolloutContext, title: string, act: () => Promise<T>): Promise<T> {
+  const startedAt = context.clock.now().toISOString();
   context.agent.startGroup(title);
   try {
     return await act();
   } finally {
     context.agent.endGroup();
+    const finishedAt = context.clock.now().toISOString();
+    context.phases?.push({ kind: 'phase', name: title, result: '', startedAt, finishedAt });
   }
 }
 

@@ -10,6 +10,7 @@ import {
   nextStepMarkdown,
   objectTable,
   type ReportedEvidence,
+  type ReportedPhase,
   type ReportedObject,
   type TaskResult,
 } from '../../report/report';
@@ -63,6 +64,8 @@ export interface RollbackReport {
   finishedAt: string;
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
+  /** What the step did, part by part, in the order of their ends; then hooks and tests. */
+  phases?: readonly ReportedPhase[];
 }
 
 export const rollbackResults: Record<RollbackOutcome, TaskResult> = {

@@ -1,5 +1,6 @@
 import { endingFor, endingOfRollout, type Ending } from '../../../core/report/ending';
 import { causesOf } from '../../../core/rollout/verdict';
+import { phasesOf } from '../../release/reportedPhases';
 import { collectEvidence, logEvidence } from '../../rollout/evidence';
 import type { RolloutEnd } from '../../rollout/rollout';
 import { withRetries } from '../../steps/withRetries';
@@ -120,7 +121,7 @@ export function lostEnding({ message }: RollbackEnding): RollbackEnding {
 }
 
 export function rollbackReport(
-  { request, namespace, clock }: Pick<PlainStart, 'request' | 'namespace' | 'clock'>,
+  { request, namespace, clock, phases }: Pick<PlainStart, 'request' | 'namespace' | 'clock' | 'phases'>,
   progress: RollbackProgress,
   ending: RollbackEnding,
 ): RollbackReport {
@@ -153,6 +154,7 @@ export function rollbackReport(
     finishedAt: clock.now().toISOString(),
     objects: progress.objects,
     evidence: progress.evidence,
+    ...phasesOf(phases),
   };
 }
 
