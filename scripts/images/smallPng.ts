@@ -1,5 +1,6 @@
-import { crc32, inflateSync } from 'node:zlib';
+import { inflateSync } from 'node:zlib';
 import zopfli from '@gfx/zopfli';
+import crc32 from 'crc-32';
 import UPNG from 'upng-js';
 
 /** The same picture with at most `colours` colours, as a PNG with a palette that is compressed as well as can be. */
@@ -37,6 +38,6 @@ function chunk({ type, data }: { type: string; data: Buffer }): Buffer {
   const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
   const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
   length.writeUInt32BE(data.length);
-  checksum.writeUInt32BE(crc32(body));
+  checksum.writeInt32BE(crc32.buf(body));
   return Buffer.concat([length, body, checksum]);
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import zopfli from '@gfx/zopfli';
+import crc32 from 'crc-32';
 
 /** Values of the zip format, see section 4.3 of APPNOTE.TXT. */
 const format = {
@@ -73,7 +73,7 @@ async function entryOf(name: string, content: Uint8Array): Promise<Entry> {
     content,
     packed: isSmaller ? smaller : content,
     method: isSmaller ? format.deflated : format.stored,
-    checksum: crc32(content),
+    checksum: crc32.buf(content) >>> 0,
   };
 }
 
