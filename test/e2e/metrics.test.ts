@@ -14,7 +14,7 @@ const errors = `
   successCondition: result < 0.1
   interval: 2s
   count: 3
-  initialDelay: 2s
+  initialDelay: 4s
 `;
 
 /** The inputs of a metric that a scene names. */
@@ -30,6 +30,9 @@ function metric(name: string, condition: string, more: Readonly<Record<string, s
     .map(([key, value]) => `${key}: ${value}`)
     .join('\n  ')}`;
 }
+
+/** By then the new pods have been scraped, on a slow machine too. */
+const settled = { initialDelay: '4s' };
 
 async function withPrometheus(s: Scene, body: (prometheus: Prometheus, metricsServer: string) => Promise<void>) {
   const prometheus = await openPrometheus(adminApiServer(s.cluster.name), { namespace: s.namespace, name: 'web' });
@@ -73,7 +76,8 @@ describe('metrics of a real Prometheus', () => {
 
   scene('a metric that flaps is tolerated up to its limit @real-node', async (s) => {
     await withPrometheus(s, async (_, metricsServer) => {
-      const flapping = (failureLimit: number): string => metric('flapping', 'result == 0', { count: 9, failureLimit });
+      const flapping = (failureLimit: number): string =>
+        metric('flapping', 'result == 0', { ...settled, count: 9, failureLimit });
       const good = await s.deploy({ chart, inputs: { metricsServer, metrics: flapping(8) } });
       assertOutcome(good, 'deployed');
       const verdicts = new Set(good.report?.metrics?.[0]?.samples.map(({ verdict }) => verdict));
@@ -90,10 +94,11 @@ describe('metrics of a real Prometheus', () => {
     async (s) => {
       await withPrometheus(s, async (prometheus, metricsServer) => {
         const queue = (inconclusiveLimit: number): string =>
-          metric('queue_length', 'result < 5', { count: 6, inconclusiveLimit });
-        const late = await s.deploy({ chart, inputs: { metricsServer, metrics: queue(5) }, set: ['queueAfter=4'] });
-        assertOutcome(late, 'deployed');
-        assert.match(late.log, /no value \(inconclusive: there is no data\)/);
+          metric('queue_length', 'result < 5', { ...settled, count: 6, inconclusiveLimit });
+        const late = metric('queue_length', 'result < 5', { count: 12, inconclusiveLimit: 11 });
+        const begun = await s.deploy({ chart, inputs: { metricsServer, metrics: late }, set: ['queueAfter=8'] });
+        assertOutcome(begun, 'deployed');
+        assert.match(begun.log, /no value \(inconclusive: there is no data\)/);
 
         const started = s.start({ chart, inputs: { metricsServer, metrics: queue(1) }, set: ['queueAfter=0'] });
         await started.job.waitForLine(/queue_length +sample 1 of 6: 3 \(pass\)/);
