@@ -3,7 +3,8 @@ import { incidentMarkdown } from '../model/incident';
 import type { NameFacts } from '../model/names';
 import type { PlanView } from '../model/planView';
 import type { RunRecord } from '../model/run';
-import type { Answer, StepView } from '../model/step';
+import { timeOf } from '../model/reading';
+import { timeWords, type Answer, type StepView } from '../model/step';
 import type { Tone } from '../model/tree';
 import { copyButton } from './copy';
 import { badge, h, unfolding, type Child } from './dom';
@@ -117,7 +118,7 @@ function historyTable(history: StepView['history']): HTMLElement {
     const words = [description, irreversible === '' ? '' : `Irreversible: ${irreversible}`].filter(
       (part) => part !== '',
     );
-    const cells = [status, verdict, chart, deployedAt, run, words.join(' ')];
+    const cells = [status, verdict, chart, timeWords(timeOf(deployedAt)), run, words.join(' ')];
     return h('tr', {}, h('th', { scope: 'row' }, String(revision)), ...cells.map((cell) => h('td', {}, cell)));
   });
   return h(
