@@ -6,8 +6,8 @@ import { lengthProblem } from './taskRules';
 import { partText } from './vsix';
 import type { Parts } from './vsix';
 
-/** The size budget of the package, 1.25 MiB. Agents download a task for each job, and on-premises servers refuse 25 MB. */
-export const mostBytes = 1_310_720;
+/** The size budget of the package, 1.1 MB. Agents download a task for each job, and on-premises servers refuse 25 MB. */
+export const mostBytes = 1_100_000;
 
 /** File types that a package may contain. For these tfx does not depend on the machine. */
 const knownTypes = ['.js', '.json', '.md', '.png', '.html', '.css', '.vsixmanifest', '.vsomanifest'];

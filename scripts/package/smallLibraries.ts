@@ -31,18 +31,25 @@ const unusedClients = [
 /** Classes of msal that are made in every case, and used only to keep tokens in a file. */
 const hollowClasses = ['TokenCache'];
 
-/** Files of jsonwebtoken that ask whether Node is at least 6.12, 15.7 and 16.9. They would bring the package semver. */
-const nodeVersions = ['psSupported', 'asymmetricKeyDetailsSupported', 'rsaPssKeyDetailsSupported'];
+/** The signature of jsonwebtoken as msal asks for it, without what checks options that msal does not give. */
+const signingOnly = `
+import jws from 'jws';
+const sign = (payload, secret, { header }) => {
+  const iat = Math.floor(Date.now() / 1000);
+  return jws.sign({ header: { typ: 'JWT', ...header }, payload: { ...payload, iat }, secret, encoding: 'utf8' });
+};
+export default { sign };
+`;
 
 /**
- * Leaves out what msal-node has beyond signing in as an application or a managed identity: clients of other flows, and
- * all of jsonwebtoken and jws but signing. A client that is used all the same throws. The build fails when a file that is to be
- * left out is not found, as a new version of the library may have another one in its place.
+ * Leaves out what msal-node has beyond signing in as an application or a managed identity: clients of other flows, all of
+ * jws but signing, and jsonwebtoken, which signs by jws. A client that is used all the same throws. The build fails when a
+ * file that is to be left out is not found, as a new version of the library may have another one in its place.
  */
 export const smallAzure: Plugin = {
   name: 'small-azure',
   setup: (bundle) => {
-    const missing = new Set([...unusedClients, ...hollowClasses, ...nodeVersions, 'verify-stream']);
+    const missing = new Set([...unusedClients, ...hollowClasses, 'jsonwebtoken', 'verify-stream']);
     const client = new RegExp(`[\\\\/]@azure[\\\\/].*[\\\\/](${unusedClients.join('|')})\\.mjs$`);
     bundle.onLoad({ filter: client }, ({ path: file }) => {
       const name = path.basename(file, '.mjs');
@@ -60,22 +67,15 @@ export const smallAzure: Plugin = {
       missing.delete('verify-stream');
       return { contents: 'module.exports = {};' };
     });
-    bundle.onLoad(
-      { filter: new RegExp(`[\\\\/]jsonwebtoken[\\\\/]lib[\\\\/](${nodeVersions.join('|')})\\.js$`) },
-      (file) => {
-        missing.delete(path.basename(file.path, '.js'));
-        return { contents: 'module.exports = true;' };
-      },
-    );
     bundle.onResolve({ filter: /^jsonwebtoken$/ }, ({ resolveDir }) => ({
       path: 'jsonwebtoken',
       namespace: 'signing-only',
       pluginData: resolveDir,
     }));
-    bundle.onLoad({ filter: /./, namespace: 'signing-only' }, ({ pluginData }) => ({
-      contents: `import sign from 'jsonwebtoken/sign.js'; export default { sign };`,
-      resolveDir: String(pluginData),
-    }));
+    bundle.onLoad({ filter: /./, namespace: 'signing-only' }, ({ pluginData }) => {
+      missing.delete('jsonwebtoken');
+      return { contents: signingOnly, resolveDir: String(pluginData) };
+    });
     bundle.onEnd(() => ({
       errors: [...missing].map((name) => ({ text: `Nothing named ${name} was left out of the library for Azure.` })),
     }));
