@@ -199,8 +199,8 @@ function channels(lines: readonly string[]): string[] {
   const shown = lines.map((line) => line.trimEnd()).filter((line) => !line.startsWith('##vso[task.setsecret'));
   return shown.flatMap((line) => {
     const [, name = '', data = ''] = /^##vso\[([\w.]+)[^\]]*\](.*)$/s.exec(line) ?? [];
-    if (name === 'task.addattachment') return textsIn(JSON.parse(readFileSync(data, 'utf8')));
-    if (name === 'task.uploadsummary') return markdown(readFileSync(data, 'utf8'));
+    if (name === 'task.addattachment' && data.endsWith('.json')) return textsIn(JSON.parse(readFileSync(data, 'utf8')));
+    if (name === 'task.addattachment' || name === 'task.uploadsummary') return markdown(readFileSync(data, 'utf8'));
     if (name === '') return [line];
     return markdown(data.replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%AZP25', '%'));
   });
