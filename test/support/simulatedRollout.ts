@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { noFacts, type Facts, type Question } from '../../tasks/common/core/rollout/facts';
 import { judge, type RolloutPolicy, type RolloutVerdict } from '../../tasks/common/core/rollout/verdict';
+import type { Peer } from './simulatedPeers';
 import { at, deployment, event, iso, snapshotOf, type Fields } from './rolloutObjects';
 
 /** Numbers from 0 up to 1 that depend on the seed only. */
@@ -238,9 +239,7 @@ export class Simulation {
     let before = '';
     let lookedAt = -Infinity;
     for (let time = 0; ; time += stepAt(time)) {
-      for (const each of this.world.workloads) {
-        if (each.refused?.(time) === undefined) for (const pod of this.pods.get(each.name) ?? []) pod.step(time);
-      }
+      this.step(time);
       const objects = this.objects(time);
       const now = JSON.stringify(objects);
       const news = this.answers.some(({ from }) => from > lookedAt && from <= time);
@@ -253,6 +252,23 @@ export class Simulation {
       if (verdict.health === 'healthy' || verdict.health === 'failed')
         return { health: verdict.health, second: time, verdict };
       for (const question of verdict.questions) this.ask(question, time);
+    }
+  }
+
+  /** The second at which another tool gives up; undefined if it does not until then. */
+  playFor(peer: Peer, seconds: number): number | undefined {
+    const hasFailed = peer();
+    for (let time = 0; time < seconds; time += stepAt(time)) {
+      this.step(time);
+      if (this.world.workloads.every(({ name }) => this.isReady(name, time))) return undefined;
+      if (hasFailed(this.objects(time), time)) return time;
+    }
+    return undefined;
+  }
+
+  private step(time: number): void {
+    for (const each of this.world.workloads) {
+      if (each.refused?.(time) === undefined) for (const pod of this.pods.get(each.name) ?? []) pod.step(time);
     }
   }
 

@@ -4,26 +4,38 @@ import { causes, type CauseCode } from '../../tasks/common/core/rollout/causes';
 import type { RolloutPolicy } from '../../tasks/common/core/rollout/verdict';
 import { at } from '../support/rolloutObjects';
 import { healing, hopeless, type Case } from '../support/simulatedCases';
+import { krane, kubedog, type Peer } from '../support/simulatedPeers';
 import { randomOf, Simulation, type End } from '../support/simulatedRollout';
 
 /** Another seed gives other rollouts: SIMULATION_SEED=7 npm test -- test/unit/rolloutSimulation.test.ts */
 const seed = Number(process.env['SIMULATION_SEED'] ?? 1);
-const simulated = 2000;
+const healingRollouts = 2000;
 /** The medians of docs/causes.md do not change when a kind is added. */
 const hopelessEach = 200;
 const policy: RolloutPolicy = { failFast: true, deadline: at(300), isApplied: true, graces: {}, statusRules: [] };
 
-function played(kind: Case, number: number, withFacts = true): End {
+function simulation(kind: Case, number: number): Simulation {
   const random = randomOf(seed * 1_000_003 + number);
   const made: Simulation[] = [];
   const world = kind.world(random, () => {
-    const [simulation] = made;
-    assert.ok(simulation);
-    return simulation;
+    const [own] = made;
+    assert.ok(own);
+    return own;
   });
-  const simulation = new Simulation(world, random);
-  made.push(simulation);
-  return simulation.play(policy, withFacts);
+  const simulated = new Simulation(world, random);
+  made.push(simulated);
+  return simulated;
+}
+
+function played(kind: Case, number: number, withFacts = true): End {
+  return simulation(kind, number).play(policy, withFacts);
+}
+
+const peers: Readonly<Record<string, Peer>> = { krane, kubedog };
+
+/** The seconds at which the rules of another tool give up, within the same time. */
+function givenUp(kind: Case, length: number, peer: Peer): number[] {
+  return Array.from({ length }, (_, number) => simulation(kind, number).playFor(peer, 300) ?? Infinity);
 }
 
 function all(kind: Case, length: number, withFacts = true): End[] {
@@ -37,7 +49,7 @@ function median(numbers: readonly number[]): number {
 describe('simulated rollouts that heal when they are left alone', () => {
   for (const kind of healing) {
     it(`none is condemned: ${kind.name}`, () => {
-      all(kind, Math.ceil(simulated / healing.length)).forEach(({ health, second, verdict }, number) => {
+      all(kind, Math.ceil(healingRollouts / healing.length)).forEach(({ health, second, verdict }, number) => {
         assert.equal(
           health,
           'healthy',
@@ -71,9 +83,34 @@ describe('simulated rollouts that cannot heal', () => {
   it('take as long as docs/causes.md says', function () {
     if (seed !== 1) this.skip();
     const documented = readFileSync(new URL('../../docs/causes.md', import.meta.url), 'utf8');
-    const rows = [...documented.matchAll(/^\| ([A-Z]\w+(?: \(\w+\))?) +\| +(\d+) s +\| +(\d+) s +\|$/gm)].map(
-      ([, code = '', fast, slow]) => [code, [Number(fast), Number(slow)]] as const,
-    );
+    const rows = [
+      ...documented.matchAll(/^\| ([A-Z]\w+(?: \(\w+\))?) +\| +(\d+) s +\| +(\d+) s +\| [^|]+\| [^|]+\|$/gm),
+    ].map(([, code = '', fast, slow]) => [code, [Number(fast), Number(slow)]] as const);
     assert.deepEqual(rows, [...table]);
+  });
+});
+
+describe('the rules of other tools in the same simulated rollouts', () => {
+  it('give up when docs/causes.md says, and condemn as many that heal', function () {
+    if (seed !== 1) this.skip();
+    const shown = (seconds: number): string => (seconds === Infinity ? 'timeout' : `${Math.round(seconds)} s`);
+    const expected = hopeless.map((kind) => {
+      const medians = Object.values(peers).map((peer) => shown(median(givenUp(kind, hopelessEach, peer))));
+      return [kind.code, ...medians].join(' | ');
+    });
+    const each = Math.ceil(healingRollouts / healing.length);
+    const condemned = Object.entries(peers).map(([name, peer]) => {
+      const ends = healing.flatMap((kind) => givenUp(kind, each, peer));
+      return `${name} condemn ${ends.filter(Number.isFinite).length}`;
+    });
+    const documented = readFileSync(new URL('../../docs/causes.md', import.meta.url), 'utf8');
+    const rows = [
+      ...documented.matchAll(/^\| ([A-Z]\w+(?: \(\w+\))?) +\| [^|]+\| [^|]+\| ([^|]+?) +\| ([^|]+?) +\|$/gm),
+    ];
+    assert.deepEqual(
+      rows.map(([, ...cells]) => cells.join(' | ')),
+      expected,
+    );
+    for (const words of condemned) assert.ok(documented.includes(words), words);
   });
 });
