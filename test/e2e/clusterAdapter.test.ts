@@ -110,9 +110,10 @@ describe('the cluster adapter on a real API server', function () {
         assert.deepEqual(second.config, { text: 'second' });
         assert.deepEqual(second.chart, { name: 'notes', version: '1.2.3', appVersion: '4' });
         assert.match(second.manifest, /text: "second"/);
-        const hooks = second.hooks.map(({ manifest, ...hook }) => ({
+        const hooks = second.hooks.map(({ manifest, startedAt = '', completedAt = '', ...hook }) => ({
           ...hook,
           isWhole: manifest?.includes('kind: ConfigMap'),
+          hasRun: startedAt !== '' && startedAt < completedAt,
         }));
         assert.deepEqual(hooks, [
           {
@@ -121,6 +122,7 @@ describe('the cluster adapter on a real API server', function () {
             events: ['pre-upgrade', 'post-install'],
             lastPhase: 'Succeeded',
             isWhole: true,
+            hasRun: true,
           },
         ]);
 
