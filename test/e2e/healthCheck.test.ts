@@ -104,7 +104,7 @@ describe('RolloutHealthCheck', () => {
       'Pod/bare healthy',
       'Service/web healthy',
     ]);
-    const { summary, gateInstructions, reportPath, ...outputs } = end.outputs;
+    const { summary, gateInstructions, reportPath, channelMessage, channelMessagePath, ...outputs } = end.outputs;
     assert.deepEqual(outputs, {
       health: 'healthy',
       reason: '',
@@ -121,6 +121,8 @@ describe('RolloutHealthCheck', () => {
     );
     assert.match(gateInstructions ?? '', /healthy/);
     assert.match(reportPath ?? '', /json$/);
+    assert.match(channelMessage ?? '', /: healthy\n/);
+    assert.match(channelMessagePath ?? '', /md$/);
   });
 
   scene('a custom resource is named with its group, in singular, plural or short form', async (s) => {
