@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
+import { fakeWorkload, kubectl } from './rollbackScenes';
 import { assertOutcome, charts, scenes, type Scene, type SceneDeploy } from './scenes';
 
 function deployOf(s: Scene, objects: readonly object[], inputs: Readonly<Record<string, string>> = {}): SceneDeploy {
@@ -43,4 +44,30 @@ describe('a rollout that waits for the cluster', () => {
     assertOutcome(ended, 'failed', 'LoadBalancerPending');
     assert.match(ended.report?.message ?? '', /no subnet has the tag elb/);
   });
+
+  scene('a dead node does not keep a DaemonSet from being done', async (s) => {
+    const labels = { [`scene-${s.namespace}`]: 'yes' };
+    const capacity = { cpu: '4', memory: '8Gi', pods: '10' };
+    const status = { capacity, allocatable: capacity, conditions: [{ type: 'Ready', status: 'Unknown' }] };
+    const node = `dead-${s.namespace}`;
+    const nodes = await s.list('/api/v1/nodes?labelSelector=type%3Dkwok');
+    const alive = nodes[0]?.metadata.name ?? '';
+    await kubectl(s, 'label', 'node', alive, `scene-${s.namespace}=yes`);
+    await s.create('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: node, labels }, status });
+    try {
+      const [agent] = [fakeWorkload('DaemonSet', 'agent', 'one')].map((object) => object as DaemonSet);
+      assert.ok(agent);
+      agent.spec.template.spec.nodeSelector = labels;
+      const end = await s.deploy(deployOf(s, [agent]));
+      assertOutcome(end, 'deployed');
+      assert.match(JSON.stringify(end.report?.objects), new RegExp(`lost nodes are not waited for: ${node}`), end.log);
+    } finally {
+      await kubectl(s, 'delete', 'node', node, '--wait=false');
+      await kubectl(s, 'label', 'node', alive, `scene-${s.namespace}-`);
+    }
+  });
 });
+
+interface DaemonSet {
+  spec: { template: { spec: { nodeSelector: object } } };
+}
