@@ -401,6 +401,22 @@ describe('drift of one object', () => {
     });
   });
 
+  it('a value that somebody changed in one of two variables of the same name is drift without a dry run', () => {
+    // So the API server records a list with two items of the same key (measured with 1.35.4).
+    const fields = { 'f:template': { 'f:spec': { 'f:containers': { 'k:{"name":"main"}': { 'f:env': {} } } } } };
+    const manager = { manager: 'helm', operation: 'Update', fieldsV1: { 'f:spec': fields } };
+    const twins = (second: string): KubeObject => {
+      const env = [{ name: 'A', value: '1' }, { name: 'A', value: second }]; // prettier-ignore
+      return deployment({ template: { spec: { containers: [{ name: 'main', env }] } } }, { managedFields: [manager] });
+    };
+    const { drift } = compareAlone(wanted(twins('2')), twins('3'), { release }, 'no');
+    assert.deepEqual(
+      drift?.fields.map(({ path }) => path),
+      ['spec.template.spec.containers[name=main].env[1].value'],
+    );
+    assert.equal(compareAlone(wanted(twins('2')), twins('2'), { release }, 'no').drift, undefined);
+  });
+
   it('a Job that removes itself after its end is not missing, any other Job is', () => {
     const job = (spec: object): DeclaredObject =>
       wanted({ apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'once' }, spec });

@@ -2,7 +2,7 @@ import { base64 } from '../text/base64';
 import { clipped } from '../text/foreignText';
 import { differences, missingFields, type Difference } from '../kubernetes/fieldDifferences';
 import { isItsOwn, ownersOf, type FieldOwner } from '../kubernetes/fieldOwners';
-import { lastField, pathText } from '../kubernetes/fieldPath';
+import { lastField, pathText, valueAt } from '../kubernetes/fieldPath';
 import { isRecord } from '../kubernetes/json';
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { helmFieldManager } from './fieldConflicts';
@@ -157,8 +157,14 @@ export function compareAlone(
 
 /** The API server, or a webhook of it, has changed the value that Helm wrote. */
 function isAsHelmLeftIt(live: KubeObject, difference: Difference): boolean {
+  if (isOneOfTwins(live, difference)) return false;
   const owners = setters(live, difference);
   return owners.length > 0 && owners.every(({ manager }) => manager === helmFieldManager);
+}
+
+/** Of items with the same key, which only their place tells apart, the field managers do not say whose they are. */
+function isOneOfTwins(live: KubeObject, { path }: Difference): boolean {
+  return path.some((step, index) => typeof step === 'number' && isRecord(valueAt(live, path.slice(0, index + 1))));
 }
 
 /** Reports drift of a field that the API server refuses to change. */
