@@ -400,7 +400,7 @@ describe('the package check refuses a package in which', () => {
   it('files are larger than the budget', async () => {
     const parts = readVsix(vsix);
     file(`${folder}/big.js`, noise(1_500_000))(parts);
-    assert.match(packageProblems(await writeVsix(parts), context).join('\n'), /the budget is 1048576/);
+    assert.match(packageProblems(await writeVsix(parts), context).join('\n'), /the budget is \d+/);
   });
 
   it('task.json does not match its schema', () => {
