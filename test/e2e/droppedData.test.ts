@@ -137,7 +137,10 @@ describe('data that a chart no longer declares', () => {
           assertOutcome(await deploy(claimOf('1Gi'), settings('one')), 'deployed');
           const failed = await deploy(claimOf('2Gi'), settings('two'), refused);
           assertOutcome(failed, 'rolledBack');
-          assert.match(failed.log, /PersistentVolumeClaim\/data keeps its size of 2Gi, because a claim cannot shrink to 1Gi\./);
+          assert.match(
+            failed.log,
+            /PersistentVolumeClaim\/data keeps its size of 2Gi, because a claim cannot shrink to 1Gi\./,
+          );
           assert.equal(await s.field(claims, 'spec.resources.requests.storage'), '2Gi', failed.log);
           assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/settings', 'data.text'), 'one', failed.log);
         } finally {
