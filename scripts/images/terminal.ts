@@ -1,4 +1,4 @@
-/** What a style of the demo looks like, by its ANSI code (ECMA-48, SGR). */
+/** The CSS of each style of the demo, by its ANSI code (ECMA-48, SGR). */
 const styles: Readonly<Record<string, string>> = {
   '1': 'font-weight:700',
   '31': 'color:#ff7b72',

@@ -55,7 +55,7 @@ export async function zip(files: readonly (readonly [name: string, content: Uint
   return Buffer.concat([...parts, listing, ...end]);
 }
 
-/** What was compressed before, by the hash of its content: each task has some of the same files. */
+/** Compressed files by the hash of their content. The tasks have some files in common. */
 const known = new Map<string, Uint8Array>();
 
 async function deflated(content: Uint8Array): Promise<Uint8Array> {

@@ -9,7 +9,7 @@ export interface MetricPoint {
   /** Undefined for a sample without a number. */
   y: number | undefined;
   tone: Tone;
-  /** What the sample says, for people. */
+  /** The words of the sample for people. */
   text: string;
 }
 

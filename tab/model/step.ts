@@ -96,7 +96,7 @@ function common(report: Report): Common {
   };
 }
 
-/** What differs stands beside the object, as its evidence does. */
+/** The differences of an object stand beside it, as its evidence does. */
 function driftEvidence(report: Report): ReportedEvidence[] {
   const found = 'drift' in report ? (report.drift ?? []) : [];
   return found.map((one) => ({

@@ -7,7 +7,7 @@ import type { ChangePlan } from '../../tasks/common/core/rollbackPlan/model/type
 import type { DeployEnd } from '../support/product';
 import { assertPlan } from '../support/planSchema';
 import { withFolder } from './identities';
-import { assertOutcome, helms, scenes, type Scene, type SceneDeploy } from './scenes';
+import { assertOutcome, helms, scenes, toyDefinition, type Scene, type SceneDeploy } from './scenes';
 
 const chartFiles = {
   'Chart.yaml': 'apiVersion: v2\nname: shop\nversion: 1.0.0\nappVersion: "2"\n',
@@ -168,25 +168,13 @@ describe('the plan of a deploy', function () {
       `Helm ${major}: foresees an install into a namespace that does not exist, with kinds of its own`,
       async (s) => {
         const group = `${s.namespace}.plans.example.com`;
-        const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-        const definition = {
-          apiVersion: 'apiextensions.k8s.io/v1',
-          kind: 'CustomResourceDefinition',
-          metadata: { name: `toys.${group}` },
-          spec: {
-            group,
-            scope: 'Namespaced',
-            names: { plural: 'toys', singular: 'toy', kind: 'Toy' },
-            versions: [{ name: 'v1', served: true, storage: true, schema }],
-          },
-        };
         const fresh = `${s.namespace}-fresh`;
         try {
           await withFolder(async (folder) => {
             const helm = helms(s.cluster)[major];
             const chart = write(folder, {
               ...chartFiles,
-              'crds/toys.yaml': JSON.stringify(definition),
+              'crds/toys.yaml': JSON.stringify(toyDefinition(group)),
               'templates/toy.yaml': `apiVersion: ${group}/v1\nkind: Toy\nmetadata: {name: bear}\n`,
             });
             const set = values('one', 'first');

@@ -78,7 +78,7 @@ export interface TestOptions {
   lost: AbortSignal;
 }
 
-/** What an upgrade of Helm was seen to do without doing it. */
+/** The changes that Helm made in a rehearsal of an upgrade. */
 export interface RehearsedUpgrade {
   rehearsal: Rehearsal;
   /** The revision that Helm made; absent if Helm stopped before that. */

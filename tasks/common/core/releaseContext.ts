@@ -31,7 +31,7 @@ export interface RolloutContext {
   request: { rollout: RolloutRequest };
   namespace: string;
   signal: AbortSignal;
-  /** What the step has done up to now, for its report. Flows add to the list. */
+  /** The parts of the step up to now, for its report. Flows add to the list. */
   phases?: ReportedPhase[];
 }
 

@@ -55,7 +55,7 @@ export async function onStage<T>(
   }
 }
 
-/** What Helm did on the stage. `result` is the end of `helm upgrade --install`. */
+/** Holds the changes that Helm made on the stage. `result` is the end of `helm upgrade --install`. */
 export async function rehearsedUpgrade(result: HelmResult, stage: Stage): Promise<RehearsedUpgrade> {
   const { record, ...recording } = stage.recording();
   const outcome = outcomeOf(result);

@@ -11,7 +11,7 @@ export interface CredentialSource {
   renew(rejected: Credentials): Promise<boolean>;
 }
 
-/** Nothing authenticates. */
+/** Sends no credentials. */
 export const anonymous: CredentialSource = {
   current: () => Promise.resolve({ headers: {} }),
   renew: () => Promise.resolve(false),

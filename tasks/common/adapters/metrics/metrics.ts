@@ -5,6 +5,7 @@ import type { MetricsPort } from '../../core/ports';
 import type { Redact } from '../../core/text/secrets';
 import { refusal, statusOf, type Attempt } from '../kubernetes/errors';
 import { abortableDelay, type Transport } from '../kubernetes/transport';
+import { clause } from '../../core/text/sentence';
 
 export interface MetricsOptions {
   /** The server of the queries. */
@@ -103,13 +104,13 @@ async function ask(
     });
     // The API server answers for a Service that it cannot reach, and for rights that are missing.
     if (attempt.resource !== undefined && answer.status >= 400 && statusOf(answer) !== undefined) {
-      return { kind: 'unusable', problem: refusal(answer, attempt, transport.server).message.replace(/\.$/, '') };
+      return { kind: 'unusable', problem: clause(refusal(answer, attempt, transport.server).message) };
     }
     return { status: answer.status, body: answer.body.toString('utf8') };
   } catch (thrown) {
     const problem = late.aborted
       ? `the metrics server did not answer within ${tryMs / 1000} s`
-      : asTaskError(thrown).message.replace(/\.$/, '');
+      : clause(asTaskError(thrown).message);
     return { kind: 'unusable', problem: transport.redact(problem), isSilent: true };
   }
 }

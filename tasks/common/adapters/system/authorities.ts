@@ -27,7 +27,7 @@ export function proxyTrust(proxy: URL, environment: NodeJS.ProcessEnv): { proxyR
   return { proxyRequestOptions: { ca: [trustedAuthorities(environment).toString()] } };
 }
 
-/** What a program of this environment trusts on Linux, as PEM. Empty if there is no such file. */
+/** The authorities that a program of this environment trusts on Linux, as PEM. Empty if there is no such file. */
 export function programAuthorities(environment: NodeJS.ProcessEnv): string {
   const file = environment['SSL_CERT_FILE'] || systemFiles.find(isThere);
   return file === undefined ? '' : contentOf(file).join('');

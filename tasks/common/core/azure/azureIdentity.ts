@@ -21,7 +21,7 @@ export interface AzureConnection {
   resourceManager: string;
   /** What a token for Azure Resource Manager is asked for. */
   resourceManagerScope: string;
-  /** What a token for a key vault is asked for, where the connection names it. */
+  /** The audience of a token for a key vault, where the connection names it. */
   vaultResource?: string;
   /** Absent for connections to a management group. */
   subscription?: string;

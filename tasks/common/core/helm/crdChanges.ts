@@ -6,8 +6,8 @@ import { isUnchangedByApply } from '../kubernetes/sameContent';
 import { someNames } from '../text/someNames';
 
 /**
- * What the input `crds` asks for. `skip`: nothing, not even at a first install. `create`: missing definitions.
- * `createReplace`: missing ones, and those that differ.
+ * The values of the input `crds`. `skip` makes nothing, not even at a first install; `create` makes missing definitions.
+ * `createReplace` also replaces those that differ.
  */
 export type CrdsPolicy = 'skip' | 'create' | 'createReplace';
 

@@ -18,7 +18,7 @@ export interface MetricsRequest {
   caFile?: string;
 }
 
-/** What happens to a revision that is healthy before it is verified. */
+/** The checks of a healthy revision before it is verified. */
 export interface BakeRequest {
   seconds: number;
   metrics?: MetricsRequest;
@@ -34,7 +34,7 @@ export const bakeInputDefaults = {
   onInconclusive: 'fail',
 } as const;
 
-/** What a healthy revision still needs before it is verified, in words for «before …»; undefined if it is nothing. */
+/** Names the checks that a healthy revision needs before it is verified, in words for «before …»; undefined if it is nothing. */
 export function missingProof(
   { smokeTest, bakes }: { smokeTest?: SmokeTestRequest; bakes?: true },
   revision: Revision,

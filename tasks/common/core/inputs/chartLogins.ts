@@ -27,7 +27,7 @@ export interface RegistryLogin extends Login {
   server: string;
 }
 
-/** What a service connection says of itself. */
+/** The fields of a service connection. */
 interface ConnectionFields {
   url: string | undefined;
   authorization(key: string): string | undefined;

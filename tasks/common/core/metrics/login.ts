@@ -1,6 +1,6 @@
 import type { MetricsServer } from './metric';
 
-/** What a service connection says of itself. */
+/** The fields of a service connection. */
 interface ConnectionFields {
   url: string | undefined;
   authorization(key: string): string | undefined;

@@ -1,4 +1,4 @@
-/** What a query may name in two braces, for example `{{ namespace }}`. */
+/** The names that a query may use in two braces, for example `{{ namespace }}`. */
 export interface Placeholders {
   release: string;
   namespace: string;

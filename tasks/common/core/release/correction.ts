@@ -5,12 +5,12 @@ import type { Drift } from './drift';
 import type { FieldConflict } from './fieldConflicts';
 
 /*
- * What an upgrade restores by itself (measured with 3.14.0, 3.17.3, 3.22.0, 4.1.4 and 4.3.2). With client-side apply:
+ * An upgrade restores this by itself (measured with 3.14.0, 3.17.3, 3.22.0, 4.1.4 and 4.3.2). With client-side apply:
  * every declared field of a built-in kind, missing objects and Helm's marks, but no field of a custom resource that is
  * the same in both manifests. With server-side apply: nothing that another manager has set, unless it is forced.
  */
 
-/** What an upgrade sets although somebody else has set it. */
+/** Fields that an upgrade sets although somebody else has set them. */
 export interface Correction {
   drifts: readonly Drift[];
   /** Server-side apply would be refused, only because of fields that drift or of objects that are taken over. */

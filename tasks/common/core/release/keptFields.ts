@@ -107,7 +107,7 @@ export function withGrownSize(declared: KubeObject, live: KubeObject): { declare
 }
 
 /**
- * What Helm sends, without a change of these fields. In a patch and in a server-side apply, a field that is left out
+ * Returns what Helm sends without a change of these fields. In a patch and in a server-side apply, a field that is left out
  * stays as another manager has set it. Helm may have applied the size of a claim itself, and would then take it away.
  */
 export function withKept(sent: unknown, verb: WriteVerb, kept: readonly Pick<KeptField, 'path' | 'value'>[]): unknown {

@@ -5,7 +5,7 @@ import { textAt } from '../kubernetes/read';
 import { counted } from '../text/counted';
 import { someNames } from '../text/someNames';
 
-/** What becomes of one object when its release is uninstalled. */
+/** The fate of one object when its release is uninstalled. */
 export interface Removal {
   ref: ObjectRef;
   /** The identity of the live object; undefined if there is none. */

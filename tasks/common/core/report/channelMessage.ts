@@ -3,7 +3,7 @@ import { subjectOf, withoutMacros, type HealthReport } from './healthReport';
 import { clipped, neutralise, splitLines } from '../text/foreignText';
 import { cell, markdownPage } from '../text/markdown';
 
-/** What an incident channel needs to know. Every text is one line. */
+/** A message for an incident channel. Every text is one line. */
 export interface ChannelMessage {
   title: string;
   cause: string;

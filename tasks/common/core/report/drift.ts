@@ -25,7 +25,7 @@ export interface ReportedSetter {
   time: string;
 }
 
-/** What could not be compared is no drift that is known. */
+/** An object that could not be compared has no known drift. */
 export function isKnownDrift({ drift }: { drift: Drift['drift'] }): boolean {
   return drift !== 'unknown';
 }

@@ -59,11 +59,11 @@ export interface HealthReport {
   finishedAt: string;
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
-  /** What the step did, part by part, in the order of their ends; then hooks and tests. */
+  /** The parts of the step in the order of their ends; then hooks and tests. */
   phases?: readonly ReportedPhase[];
-  /** What was measured while the objects were baking. */
+  /** The metrics that were measured while the objects were baking. */
   metrics?: readonly ReportedMetric[];
-  /** What differs from the manifest of the revision; absent if drift was not looked for. */
+  /** The differences from the manifest of the revision; absent if drift was not looked for. */
   drift?: readonly ReportedDrift[];
   /** The pods behind the Services of a release that is not healthy. */
   services?: readonly ServicePods[];

@@ -56,7 +56,7 @@ export interface ReportedDefinition {
   change: 'created' | 'replaced' | 'unchanged';
 }
 
-/** What becomes of an object when its release is uninstalled. */
+/** The fate of an object when its release is uninstalled. */
 export interface ReportedRemoval {
   kind: string;
   name: string;
@@ -170,17 +170,17 @@ export interface DeployReport {
   definitions?: readonly ReportedDefinition[];
   /** Only of an uninstall: what it deletes and keeps. */
   removals?: readonly ReportedRemoval[];
-  /** What the step did, part by part, in the order of their ends; then hooks and tests. */
+  /** The parts of the step in the order of their ends; then hooks and tests. */
   phases?: readonly ReportedPhase[];
   /** The newest revisions in Helm's history at the end of the step, oldest first. */
   history?: readonly ReportedRevision[];
   /** The tests that the step has run, in their order. */
   tests?: readonly ReportedTest[];
-  /** What was measured while the revision was baking. */
+  /** The metrics that were measured while the revision was baking. */
   metrics?: readonly ReportedMetric[];
   /** Only of a deploy that succeeded with a reservation. */
   reservations?: readonly ReportedReservation[];
-  /** What differed from the serving revision; absent if drift was not looked for. */
+  /** The differences from the serving revision; absent if drift was not looked for. */
   drift?: readonly ReportedDrift[];
   /** The pods behind the Services of the release after a deploy that failed. */
   services?: readonly ServicePods[];

@@ -1,7 +1,7 @@
 import { blaming, type DeployReport } from './report';
 import { sentences } from '../text/sentence';
 
-/** What an Event on a workload tells. */
+/** The content of an Event on a workload. */
 export interface WorkloadNote {
   type: 'Normal' | 'Warning';
   /** PascalCase. */

@@ -25,6 +25,11 @@ export function sentences(...texts: readonly string[]): string {
   );
 }
 
+/** The text without its full stop, to stand within a sentence. */
+export function clause(text: string): string {
+  return text.replace(/\.$/, '');
+}
+
 export function sentence(text: string): string {
   const trimmed = text.trim();
   return trimmed === '' || /[.!?)]$/.test(trimmed) ? trimmed : `${trimmed}.`;

@@ -84,7 +84,7 @@ export async function automaticRollback(
   return endingOf(context, progress, { ...failed, untouched, fields }, end);
 }
 
-/** What the rollback leaves alone. */
+/** Objects and fields that the rollback leaves alone. */
 interface Untouched {
   untouched: readonly ConflictingObject[];
   fields: readonly KeptField[];

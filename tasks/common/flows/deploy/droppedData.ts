@@ -81,7 +81,7 @@ export async function heldBase(
   return { edited, manifest, leftovers: [], held: held.map(({ ref }) => ref) };
 }
 
-/** What a deploy would do with the dropped data; `keptBecause` is empty for an object that it would delete. */
+/** Foresees what a deploy does with the dropped data; `keptBecause` is empty for an object that it would delete. */
 export async function droppedFates(
   context: DataContext,
   history: readonly Revision[],

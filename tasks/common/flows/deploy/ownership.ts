@@ -5,6 +5,7 @@ import { markedOwner, type ReleaseName } from '../../core/release/mergeBase';
 import type { DeployContext } from '../../core/releaseContext';
 import { endingFor, type Ending } from '../../core/report/ending';
 import { someNames } from '../../core/text/someNames';
+import { clause } from '../../core/text/sentence';
 
 interface Owned {
   owner: ReleaseName;
@@ -73,6 +74,6 @@ async function lifeOf({ cluster, storage }: DeployContext, { name, namespace }: 
   } catch (thrown) {
     const { message, reason } = asTaskError(thrown);
     if (reason !== 'PermissionDenied') throw thrown;
-    return `it is not known whether that release still lives (${message.replace(/\.$/, '')})`;
+    return `it is not known whether that release still lives (${clause(message)})`;
   }
 }

@@ -41,7 +41,7 @@ import { hasNamespace, notRendered, oldestRead, withOwnKinds } from './readRelea
 
 export type PlanContext = Omit<DeployStart, 'holder' | 'isProcessGone' | 'guard'>;
 
-/** What is known of the release and the chart before the rehearsal. */
+/** Facts about the release and the chart before the rehearsal. */
 interface Foresight {
   /** As it is stored. */
   stored: readonly Revision[];

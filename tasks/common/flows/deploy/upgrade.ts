@@ -40,7 +40,7 @@ export interface Upgraded {
   logs: PodLogs | undefined;
 }
 
-/** What was read before the upgrade, and the fields that Helm must leave alone. */
+/** Facts that were read before the upgrade, and the fields that Helm must leave alone. */
 type UpgradePlan = ReleaseSnapshot & { kept: readonly KeptField[] };
 
 export async function upgrade(

@@ -49,13 +49,13 @@ export interface DeployProgress {
   objects: readonly ReportedObject[];
   evidence: ReportedEvidence[];
   leftovers: ReportedLeftover[];
-  /** What the input `crds` has done. */
+  /** The definitions of the chart and their changes by the input `crds`. */
   definitions: readonly ReportedDefinition[];
-  /** What an uninstall deletes and keeps. */
+  /** The objects that an uninstall deletes and keeps. */
   removals: readonly Removal[];
   /** The tests of the chart that this run has run. */
   tests: readonly ReportedTest[];
-  /** What the baking has measured. */
+  /** The metrics that were measured while the revision was baking. */
   metrics: readonly ReportedMetric[];
   /** When the API server stored the revision that this run created. */
   createdAt: Date | undefined;

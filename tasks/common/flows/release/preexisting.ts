@@ -24,6 +24,7 @@ import { inTurns } from '../steps/inTurns';
 import { withRetries } from '../steps/withRetries';
 import { liveRef } from './desiredObjects';
 import type { Rendering } from '../../core/release/unchanged';
+import { clause } from '../../core/text/sentence';
 
 /**
  * Logs the objects that are new in the rendering, exist already and do not belong to this release. Returns those that
@@ -120,7 +121,7 @@ export async function keepPreexisting(context: DeployContext): Promise<void> {
 function logUnkept({ agent }: DeployContext, objects: readonly KeptObject[], why: string): void {
   if (objects.length === 0) return;
   agent.log(
-    `Not kept in the cluster: ${objects.map(({ object }) => named(object)).join(', ')} (${why.replace(/\.$/, '')}). ` +
+    `Not kept in the cluster: ${objects.map(({ object }) => named(object)).join(', ')} (${clause(why)}). ` +
       'If this run is killed, they are not removed, but the changes of Helm stay.',
   );
 }

@@ -8,6 +8,7 @@ import { duration } from '../../core/text/durationText';
 import { someNames } from '../../core/text/someNames';
 import { inTurns } from '../steps/inTurns';
 import type { UninstallContext } from './planRemoval';
+import { clause } from '../../core/text/sentence';
 
 interface RemoveNamespace {
   /** Keys of objects that the release has left, and that hold no data. */
@@ -18,7 +19,7 @@ interface RemoveNamespace {
   leaveLock: () => void;
 }
 
-/** What became of the namespace: `deleted`, or why it stays. */
+/** The end of the namespace: `deleted`, or why it stays. */
 export type NamespaceFate = { fate: 'deleted' } | { fate: 'kept'; why: string } | { fate: 'hanging'; ending: Ending };
 
 /** Deletes the namespace of a release that is gone, if nothing is in it that belongs to anybody else. */
@@ -93,7 +94,7 @@ async function others(context: UninstallContext, ours: ReadonlySet<string>): Pro
     return othersIn(objects, new Set([...ours, ...free]));
   } catch (thrown) {
     if (signal.aborted) throw thrown;
-    return `what else it holds cannot be read (${asTaskError(thrown).message.replace(/\.$/, '')})`;
+    return `what else it holds cannot be read (${clause(asTaskError(thrown).message)})`;
   }
 }
 

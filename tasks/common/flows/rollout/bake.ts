@@ -18,7 +18,7 @@ export interface BakeContext extends RolloutContext {
   metrics?: MetricsPort;
 }
 
-/** What the queries may name. `revision` is empty if there is none. */
+/** The names that queries may use. `revision` is empty if there is none. */
 export interface BakeSubject {
   release: string;
   revision: string;

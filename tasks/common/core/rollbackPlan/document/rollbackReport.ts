@@ -64,7 +64,7 @@ export interface RollbackReport {
   finishedAt: string;
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
-  /** What the step did, part by part, in the order of their ends; then hooks and tests. */
+  /** The parts of the step in the order of their ends; then hooks and tests. */
   phases?: readonly ReportedPhase[];
 }
 

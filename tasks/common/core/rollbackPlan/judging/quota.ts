@@ -7,7 +7,7 @@ import { finding, type PlanFinding } from '../model/findings';
 import { afterOf } from '../objects/objects';
 import type { Judged } from './judge';
 
-/** What a workload asks of a quota: its pods before and after a change, and those that exist beside them meanwhile. */
+/** The demands of a workload on a quota: its pods before and after a change, and those that exist beside them meanwhile. */
 interface Demand {
   namespace: string;
   before: { pod: KubeObject; count: number } | undefined;
@@ -15,7 +15,7 @@ interface Demand {
   surge: number;
 }
 
-/** What each quota will have to hold. Quotas change on their own, so the digest does not cover these findings. */
+/** Computes the future use of each quota. Quotas change on their own, so the digest does not cover these findings. */
 export function quotaFindings(judged: readonly Judged[], quotas: readonly KubeObject[]): PlanFinding[] {
   const demands = judged.flatMap(demandOf);
   return quotas.filter((quota) => !isScoped(quota)).flatMap((quota) => findingsOf(quota, demands));

@@ -60,10 +60,10 @@ export interface RollbackRequest {
   policy: RollbackPolicy;
 }
 
-/** What a plan is a plan of. */
+/** The change that a plan describes. */
 export type PlannedChange = 'rollback' | 'deploy';
 
-/** What only the plan of a deploy knows. */
+/** Facts that only the plan of a deploy has. */
 export interface DeployFacts {
   /** The hooks of these events run. */
   hookEvents: readonly string[];
@@ -73,9 +73,9 @@ export interface DeployFacts {
   definitions: readonly DeclaredKind[];
   /** Why nothing of the deploy can be foreseen, as a clause; empty if it was rehearsed. */
   unforeseen: string;
-  /** What becomes of the objects with data that the chart drops, by `objectKey`: why one stays, or '' if the task deletes it. */
+  /** The fate of the objects with data that the chart drops, by `objectKey`: why one stays, or '' if the task deletes it. */
   dropped: ReadonlyMap<string, string>;
-  /** What another rendering of the same chart has in another way: the fields by `objectKey`, and by the place of a hook. */
+  /** The differences of another rendering of the same chart: the fields by `objectKey`, and by the place of a hook. */
   generated: Generated;
   /** The ResourceQuotas of the namespaces. */
   quotas: readonly KubeObject[];

@@ -3,7 +3,7 @@ import type { PlannedChange } from './types';
 export interface ChangeWords {
   /** `rollback`; a sentence says «the rollback». */
   change: string;
-  /** What declares the objects that will be: `the target`. */
+  /** The source of the desired objects: `the target`. */
   target: string;
 }
 

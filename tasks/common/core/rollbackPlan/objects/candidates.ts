@@ -102,7 +102,7 @@ export function candidates(
   });
 }
 
-/** What only the plan of a deploy knows of an object. */
+/** Facts about an object that only the plan of a deploy has. */
 function deployed(
   key: string,
   ref: ObjectRef,

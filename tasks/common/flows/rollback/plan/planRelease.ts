@@ -127,11 +127,11 @@ interface ChangeDetails extends RollbackRequest {
   kept: readonly KeptField[];
   /** Not called for a target that cannot be read. */
   rehearse: (target: Revision) => Promise<Rehearsed>;
-  /** What only the plan of a deploy needs, from what was read. */
+  /** Facts that only the plan of a deploy needs. */
   deployFacts?: (read: ReadObjects, rehearsed: Rehearsed) => Promise<DeployFacts>;
 }
 
-/** What Helm was seen to do. `target` is the revision that it would make, if that is not the one of the choice. */
+/** Describes what Helm did in the rehearsal. `target` is the revision that it would make, if that is not the one of the choice. */
 export interface Rehearsed {
   rehearsal: Rehearsal | undefined;
   target?: Revision;
